@@ -1,0 +1,70 @@
+// What every spec starts from: its own server, a page that may not complain, and that page signed in.
+import { expect, test as base, type Page } from "@playwright/test";
+import { Proxy } from "./support/proxy";
+import { Server } from "./support/server";
+
+interface Fixtures {
+  /** kontasks.toml of the server; empty: none. `test.use({ config: … })`. */
+  config: string;
+  /** A running server of this test alone. */
+  server: Server;
+  /** A reverse proxy in front of it, which passes everything on until told otherwise. */
+  reverseProxy: Proxy;
+  /** What the browser's console may say without failing the test; push to it. */
+  expectedErrors: RegExp[];
+  /** The page, signed in, not yet anywhere. */
+  signedIn: Page;
+}
+
+export const test = base.extend<Fixtures>({
+  config: ["", { option: true }],
+
+  server: async ({ config }, use, info) => {
+    const server = new Server(config);
+    try {
+      await server.start();
+      await use(server);
+    } finally {
+      const left = await server.dispose();
+      if (info.status !== info.expectedStatus) await info.attach("server.log", { body: server.log, contentType: "text/plain" });
+      else expect(left, "processes that outlived the test").toEqual([]);
+    }
+  },
+
+  reverseProxy: async ({ server }, use) => {
+    const proxy = await new Proxy(() => server.url).start();
+    await use(proxy);
+    await proxy.stop();
+  },
+
+  baseURL: async ({ server }, use) => use(server.url),
+
+  expectedErrors: async ({}, use) => use([]),
+
+  page: async ({ page, expectedErrors }, use) => {
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+    });
+    page.on("pageerror", (error) => complaints.push(`uncaught: ${error.stack ?? error.message}`));
+    await use(page);
+    const unexpected = complaints.filter((text) => !expectedErrors.some((pattern) => pattern.test(text)));
+    expect(unexpected, "the browser's console").toEqual([]);
+  },
+
+  signedIn: async ({ page, context, server }, use) => {
+    await signIn(context.request, server.signInLink);
+    await use(page);
+  },
+});
+
+export { expect };
+
+/** What Chromium says when a server or the way to it is gone. */
+export const LOST = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_CLOSED|SOCKET_NOT_CONNECTED)/;
+
+/** Takes the link as a browser does, into the cookie jar that the page shares, and leaves no page in the cache. */
+export async function signIn(request: { get(url: string, options: object): Promise<{ status(): number }> }, link: string): Promise<void> {
+  const answer = await request.get(link, { maxRedirects: 0 });
+  expect(answer.status(), "the sign-in link").toBe(303);
+}

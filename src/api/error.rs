@@ -1,0 +1,184 @@
+//! What can go wrong between a page and the server, in words for the person in front of it. It crosses the wire as JSON; where
+//! something before the server functions answers (sign-in, the size limit), its problem details (RFC 9457) are understood too.
+
+use crate::domain::limits::Invalid;
+use leptos::{prelude::FromServerFnError, server_fn::error::ServerFnErrorErr};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use server_fn::{Bytes, ContentType, Decodes, Encodes, Format, FormatType};
+
+/// Why something that a person asked for was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+pub enum ApiError {
+    /// A value that is not accepted.
+    #[error("The {field} {problem}: {advice}.")]
+    Invalid {
+        /// Which one.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A runner that is not configured.
+    #[error("There is no runner named “{runner}”. Choose one of: {}.", known.join(", "))]
+    UnknownRunner {
+        /// What was asked for.
+        runner: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// No task has that id.
+    #[error("There is no such task. It may have been deleted.")]
+    NoSuchTask,
+    /// No run has that id.
+    #[error("There is no such run. It may have been deleted with its task.")]
+    NoSuchRun,
+    /// Cancelled or started again too late or too early.
+    #[error("The run has already ended.")]
+    AlreadyEnded,
+    /// A run that still works cannot be started again.
+    #[error("The run has not ended yet.")]
+    NotEnded,
+    /// Another answer stands.
+    #[error("This has been answered already: “{standing}”.")]
+    AlreadyAnswered {
+        /// The value that stands.
+        standing: String,
+    },
+    /// The session is over.
+    #[error("You are signed out. Run “kontasks sign-in-link” and open the link that it prints.")]
+    SignedOut,
+    /// No answer came.
+    #[error("The server cannot be reached. What you typed is still here: try again in a moment.")]
+    Unreachable,
+    /// The request was refused before it reached its function.
+    #[error("{detail}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why, in words.
+        detail: String,
+    },
+    /// What came is not what was expected: the server was renewed since the page was loaded.
+    #[error("The server is of another version than this page. Reload the page.")]
+    OtherBuild,
+    /// The server's own fault; the log says what.
+    #[error("Something went wrong on the server. Its log says what.")]
+    Failed,
+}
+
+impl ApiError {
+    /// The HTTP status that says the same.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Invalid { .. } | Self::UnknownRunner { .. } => 422,
+            Self::NoSuchTask | Self::NoSuchRun => 404,
+            Self::AlreadyEnded | Self::NotEnded | Self::AlreadyAnswered { .. } => 409,
+            Self::SignedOut => 401,
+            Self::Unreachable => 503,
+            Self::Refused { status, .. } => *status,
+            Self::OtherBuild | Self::Failed => 500,
+        }
+    }
+
+    /// Whether what was asked for does not exist.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::NoSuchTask | Self::NoSuchRun)
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(Invalid { field, problem, advice }: Invalid) -> Self {
+        let field = match field {
+            "value" => "answer",
+            "requestId" => "request id",
+            other => other,
+        };
+        ApiError::Invalid { field: field.to_owned(), problem, advice: advice.to_owned() }
+    }
+}
+
+impl FromServerFnError for ApiError {
+    type Encoder = ByValue;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Request(_) => Self::Unreachable,
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => {
+                Self::Refused { status: 400, detail: "The form was incomplete. Reload the page and try again.".to_owned() }
+            }
+            _ => Self::Failed,
+        }
+    }
+
+    fn de(data: Bytes) -> Self {
+        ByValue::decode(data.clone()).unwrap_or_else(|_| from_problem(&data))
+    }
+}
+
+/// JSON that is read as a value first, as everything is that comes to a page: one reader for all types.
+pub struct ByValue;
+
+impl ContentType for ByValue {
+    const CONTENT_TYPE: &'static str = "application/json";
+}
+
+impl FormatType for ByValue {
+    const FORMAT_TYPE: Format = Format::Text;
+}
+
+impl Encodes<ApiError> for ByValue {
+    type Error = serde_json::Error;
+
+    fn encode(error: &ApiError) -> Result<Bytes, Self::Error> {
+        serde_json::to_vec(error).map(Bytes::from)
+    }
+}
+
+impl Decodes<ApiError> for ByValue {
+    type Error = serde_json::Error;
+
+    fn decode(data: Bytes) -> Result<ApiError, Self::Error> {
+        serde_json::from_value(serde_json::from_slice(&data)?)
+    }
+}
+
+/// An answer that no server function gave: a problem of ours (RFC 9457), or whatever a proxy says while the server is away.
+fn from_problem(data: &[u8]) -> ApiError {
+    let Ok(problem) = serde_json::from_slice::<Value>(data) else { return ApiError::Unreachable };
+    let words = |member: &str| problem.get(member).and_then(Value::as_str);
+    match problem.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()) {
+        Some(401) => ApiError::SignedOut,
+        Some(status) => match words("detail").or(words("title")) {
+            Some(detail) => ApiError::Refused { status, detail: detail.to_owned() },
+            None => ApiError::Failed,
+        },
+        None => ApiError::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_read_again() {
+        let error = ApiError::UnknownRunner { runner: "x".into(), known: vec!["shell".into()] };
+        assert_eq!(ApiError::de(error.ser()), error);
+        assert_eq!(error.to_string(), "There is no runner named “x”. Choose one of: shell.");
+    }
+
+    #[test]
+    fn other_answers_are_told_apart() {
+        let read = |text: &'static str| ApiError::de(Bytes::from_static(text.as_bytes()));
+        assert_eq!(read(r#"{"status":401,"title":"Unauthorized"}"#), ApiError::SignedOut);
+        let large = ApiError::Refused { status: 413, detail: "too large".into() };
+        assert_eq!(read(r#"{"status":413,"title":"t","detail":"too large"}"#), large);
+        assert_eq!(read("<html>502 Bad Gateway</html>"), ApiError::Unreachable);
+        assert_eq!(read(""), ApiError::Unreachable);
+    }
+}

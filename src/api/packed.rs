@@ -1,0 +1,29 @@
+//! A page's data on its way into the browser: JSON that is taken apart in one place. Every page is loaded as this one type, so that
+//! what loads, carries and reads it is there once in the page's wasm and not once for each kind of data.
+
+use super::error::ApiError;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Some page's data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Packed(Value);
+
+impl Packed {
+    /// Packs data. It is what the server does.
+    ///
+    /// # Errors
+    /// The data cannot be written as JSON.
+    pub fn of(data: &impl Serialize) -> Result<Self, ApiError> {
+        serde_json::to_value(data).map(Packed).map_err(|_| ApiError::Failed)
+    }
+
+    /// What was packed.
+    ///
+    /// # Errors
+    /// It is something else: the page and the server are of different builds.
+    pub fn open<T: DeserializeOwned>(self) -> Result<T, ApiError> {
+        serde_json::from_value(self.0).map_err(|_| ApiError::OtherBuild)
+    }
+}

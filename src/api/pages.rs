@@ -1,0 +1,130 @@
+//! What pages are made of. All of them are loaded by one server function, since each one more would cost the browser as much again.
+
+use super::{error::ApiError, packed::Packed, runs::PromptDraft};
+use crate::domain::{
+    filter::TaskFilter,
+    snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, TaskSnapshot},
+};
+use leptos::{prelude::*, server_fn::codec::GetUrl};
+use serde::{Deserialize, Serialize};
+
+/// Which page, and what its address says beside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PageRequest {
+    /// `dashboard`, `board`, `task` or `console`.
+    pub page: String,
+    /// Which task or run; whatever stands in the address.
+    pub id: String,
+    /// The name of what could not be done on the page before; mostly empty.
+    pub notice: String,
+    /// Which tasks the board shows.
+    pub filter: TaskFilter,
+}
+
+impl PageRequest {
+    /// The first page: [`DashboardData`].
+    #[must_use]
+    pub fn dashboard(notice: String) -> Self {
+        PageRequest { page: "dashboard".to_owned(), notice, ..Self::default() }
+    }
+
+    /// The board, as a filter shows it: [`BoardSnapshot`].
+    #[must_use]
+    pub fn board(filter: TaskFilter) -> Self {
+        PageRequest { page: "board".to_owned(), filter, ..Self::default() }
+    }
+
+    /// One task with its runs: [`TaskData`].
+    #[must_use]
+    pub fn task(id: String, notice: String) -> Self {
+        PageRequest { page: "task".to_owned(), id, notice, ..Self::default() }
+    }
+
+    /// A run with what it wrote so far: [`ConsoleSnapshot`].
+    #[must_use]
+    pub fn console(run: String) -> Self {
+        PageRequest { page: "console".to_owned(), id: run, ..Self::default() }
+    }
+}
+
+/// What could not be done on the page before, where that page worked without JavaScript.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Why.
+    pub error: ApiError,
+    /// What was typed into the prompt form.
+    pub draft: Option<PromptDraft>,
+}
+
+/// The first page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardData {
+    /// What it shows.
+    pub snapshot: DashboardSnapshot,
+    /// What could not be done on the page before.
+    pub notice: Option<Notice>,
+}
+
+/// A task's page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskData {
+    /// What it shows; the task without its output, which is there sanitised.
+    pub snapshot: TaskSnapshot,
+    /// The task as JSON, with its output as it was given.
+    pub raw: String,
+    /// What could not be done on the page before.
+    pub notice: Option<Notice>,
+}
+
+/// A page's data.
+#[server(prefix = "/actions", endpoint = "page", input = GetUrl)]
+pub async fn fetch_page(
+    /// Which page.
+    request: PageRequest,
+) -> Result<Packed, ApiError> {
+    use crate::{
+        api_context::{backend, noticed, with_status},
+        backend::rich_text::sanitize,
+    };
+
+    let backend = backend()?;
+    let PageRequest { page, id, notice, filter } = request;
+    let loaded = async {
+        match page.as_str() {
+            "dashboard" => {
+                let snapshot = backend.store.dashboard().await?;
+                let request_id = uuid::Uuid::now_v7().to_string();
+                let snapshot = DashboardSnapshot { runners: backend.runners.names(), request_id, ..snapshot };
+                Packed::of(&DashboardData { snapshot, notice: noticed(&backend, &notice) })
+            }
+            "board" => Packed::of(&backend.store.board(&filter).await?),
+            "task" => {
+                let snapshot = backend.store.task_snapshot(id.parse().map_err(|_| ApiError::NoSuchTask)?).await?;
+                let raw = serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?;
+                let output_html = snapshot.task.context.output.as_deref().map(sanitize);
+                let snapshot = TaskSnapshot { output_html, task: snapshot.task.without_output(), ..snapshot };
+                Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
+            }
+            "console" => Packed::of(&backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?),
+            _ => Err(ApiError::OtherBuild),
+        }
+    };
+    loaded.await.map_err(with_status)
+}
+
+/// The board, as a filter shows it.
+///
+/// # Errors
+/// It could not be had.
+pub async fn load_board(filter: TaskFilter) -> Result<BoardSnapshot, ApiError> {
+    fetch_page(PageRequest::board(filter)).await?.open()
+}
+
+/// A run with what it wrote so far.
+///
+/// # Errors
+/// There is no such run, or it could not be had.
+pub async fn load_console(run: String) -> Result<ConsoleSnapshot, ApiError> {
+    fetch_page(PageRequest::console(run)).await?.open()
+}

@@ -1,0 +1,13 @@
+//! The server behind the pages: store and log, runners and their supervisors, sign-in, configuration. It knows nothing of HTTP.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+mod context;
+pub mod data_dir;
+pub mod drafts;
+pub mod rich_text;
+pub mod runner;
+pub mod store;
+
+pub use context::Backend;

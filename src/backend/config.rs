@@ -1,0 +1,231 @@
+//! The configuration file, `kontasks.toml`: which runners there are, and by which names the board is reached. A file that is not
+//! understood in every part is refused, with the line and the reason: a misspelt member must not silently mean its default.
+
+use super::runner::table::{Runner, RunnerTable};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+use toml::Spanned;
+
+/// What the configuration file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The runners, the default first.
+    pub runners: RunnerTable,
+    /// Host names besides `localhost` by which the board may be reached, in lower case, without a port.
+    pub hosts: Vec<String>,
+}
+
+/// The configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no TOML, or says something that has no meaning here.
+    #[error("{}:{line}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, from 1.
+        line: usize,
+        /// What is wrong, in words.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    runner: Vec<Entry>,
+    #[serde(default)]
+    hosts: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: Spanned<String>,
+    command: Option<Spanned<Vec<String>>>,
+    folder: Option<Spanned<String>>,
+    #[serde(default)]
+    environment: BTreeMap<Spanned<String>, Spanned<String>>,
+    terminal: Option<bool>,
+}
+
+/// A reason and the bytes of the text that it is about.
+type Fault = (Range<usize>, String);
+
+impl Config {
+    /// Reads the file. One that is not there means the defaults, unless it was asked for by name (`must_exist`).
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load(path: &Path, must_exist: bool) -> Result<Self, ConfigError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map_err(|(at, reason)| {
+                let line = text.as_bytes().iter().take(at.start).filter(|byte| **byte == b'\n').count() + 1;
+                ConfigError::Invalid { path: path.to_owned(), line, reason }
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let document: Document =
+            toml::from_str(text).map_err(|error| (error.span().unwrap_or_default(), error.message().trim().replace('\n', ", ")))?;
+        let mut runners: Vec<Runner> = Vec::new();
+        for entry in document.runner {
+            let at = entry.name.span();
+            let runner = entry.check()?;
+            if runners.iter().any(|known| known.name == runner.name) {
+                return Err((at, format!("there is already a runner {:?}", runner.name)));
+            }
+            runners.push(runner);
+        }
+        let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
+        Ok(Config { runners: RunnerTable::new(runners), hosts })
+    }
+}
+
+impl Entry {
+    fn check(self) -> Result<Runner, Fault> {
+        let at = self.name.span();
+        let name = self.name.into_inner();
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            return Err((at, format!("{name:?} cannot name a runner: 1 to 64 letters, digits, - and _ are expected")));
+        }
+        let command = self.command.map(|command| check_command(&name, command)).transpose()?;
+        if command.is_none() && name != RunnerTable::SHELL {
+            return Err((at, format!("the runner {name:?} has no command")));
+        }
+        let folder = self.folder.map(check_folder).transpose()?;
+        let environment = self.environment.into_iter().map(check_variable).collect::<Result<_, _>>()?;
+        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true) })
+    }
+}
+
+fn check_command(runner: &str, command: Spanned<Vec<String>>) -> Result<Vec<String>, Fault> {
+    let at = command.span();
+    let command = command.into_inner();
+    let fault = |reason: String| Err((at.clone(), reason));
+    match command.split_first() {
+        None => fault(format!("the command of the runner {runner:?} is empty")),
+        Some((program, _)) if program.is_empty() || program.contains(Runner::PLACE) => {
+            fault(format!("the command of the runner {runner:?} must begin with a program, which is not the prompt"))
+        }
+        Some((_, arguments)) if !arguments.iter().any(|argument| argument.contains(Runner::PLACE)) => {
+            fault(format!("the command of the runner {runner:?} has no argument with {} in it", Runner::PLACE))
+        }
+        _ if command.iter().any(|part| part.contains('\0')) => fault("a command cannot contain a NUL character".into()),
+        _ => Ok(command),
+    }
+}
+
+/// An absolute folder, or one below the user's home as `~/…`. Whether it exists is seen when a run is started: it may come later.
+fn check_folder(folder: Spanned<String>) -> Result<PathBuf, Fault> {
+    let at = folder.span();
+    let folder = folder.into_inner();
+    let path = match folder.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => match dirs::home_dir() {
+            Some(home) => home.join(rest.trim_start_matches('/')),
+            None => return Err((at, "there is no home folder that ~ could mean".into())),
+        },
+        _ => PathBuf::from(&folder),
+    };
+    if !path.is_absolute() || folder.contains('\0') {
+        return Err((at, format!("the folder {folder:?} must be an absolute path, or begin with ~/")));
+    }
+    Ok(path)
+}
+
+fn check_variable((name, value): (Spanned<String>, Spanned<String>)) -> Result<(String, String), Fault> {
+    let at = name.span();
+    let (name, value) = (name.into_inner(), value.into_inner());
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return Err((at, format!("{name:?} cannot be an environment variable")));
+    }
+    Ok((name, value))
+}
+
+fn check_host(host: Spanned<String>) -> Result<String, Fault> {
+    let at = host.span();
+    let host = host.into_inner().to_ascii_lowercase();
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
+    if host.is_empty() || !host.chars().all(fits) {
+        return Err((at, format!("{host:?} is not a host name: only the name is expected, such as board.example.org")));
+    }
+    Ok(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("kontasks.toml");
+        fs::write(&path, text).expect("written");
+        let words = Config::load(&path, true).expect_err("refused").to_string();
+        words.strip_prefix(&path.display().to_string()).expect("names the file").to_owned()
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let config = Config::parse(
+            "hosts = [\"Board.example.org\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
+        )
+        .expect("valid");
+        assert_eq!(config.hosts, ["board.example.org"]);
+        assert_eq!(config.runners.names(), ["agent", "shell"]);
+        let agent = config.runners.get("agent").expect("there");
+        assert_eq!(agent.command.as_deref(), Some(&["agent".to_owned(), "-p".into(), "{prompt}".into()][..]));
+        assert_eq!((agent.folder.as_deref(), agent.terminal), (Some(Path::new("/srv/work")), false));
+        assert_eq!(agent.environment.get("LANG").map(String::as_str), Some("C.UTF-8"));
+        assert!(config.runners.get("shell").expect("there").command.is_none());
+    }
+
+    #[test]
+    fn nothing_said_means_the_shell_alone() {
+        assert_eq!(Config::parse("").expect("valid").runners.names(), ["shell"]);
+        let missing = Path::new("/nonexistent/kontasks.toml");
+        assert_eq!(Config::load(missing, false).expect("defaults"), Config::default());
+        assert!(Config::load(missing, true).expect_err("asked for").to_string().contains("No such file"));
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_with_line_and_reason() {
+        let runner = "[[runner]]\nname = \"x\"\n";
+        for (text, expected) in [
+            ("hosts = [".to_owned(), ":1: "),
+            ("\n\n[[runer]]\nname = \"x\"".into(), ":3: unknown field `runer`"),
+            (format!("{runner}comand = [\"a\", \"{{prompt}}\"]"), ":3: unknown field `comand`"),
+            (runner.into(), ":2: the runner \"x\" has no command"),
+            (format!("{runner}command = []"), ":3: the command of the runner \"x\" is empty"),
+            (format!("{runner}command = [\"a\"]"), ":3: the command of the runner \"x\" has no argument with {prompt}"),
+            (format!("{runner}command = [\"{{prompt}}\"]"), ":3: the command of the runner \"x\" must begin with a program"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\n{runner}command = [\"a\", \"{{prompt}}\"]"), ":5: there is already"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nfolder = \"work\""), ":4: the folder \"work\" must be an absolute path"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nterminal = 3"), ":4: "),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\n[runner.environment]\n\"A=B\" = \"c\""), ":5: \"A=B\" cannot be"),
+            ("[[runner]]\nname = \"a b\"".into(), ":2: \"a b\" cannot name a runner"),
+            ("hosts = [\"http://x\"]".into(), ":1: \"http://x\" is not a host name"),
+        ] {
+            let words = refusal(&text);
+            assert!(words.starts_with(expected), "{text}\n{words}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Runs: submitted, followed into the log, cancelled, and taken up again after a restart. The program itself is held by a supervisor, a
+//! process of its own, which goes on when the server ends.
+
+mod characters;
+mod folder;
+mod follower;
+mod launch;
+mod link;
+mod process;
+pub mod supervisor;
+pub mod table;
+
+use super::{
+    clock::Clock,
+    store::{NewRun, Store, StoreError, Submitted},
+};
+use crate::domain::{id::RunId, limits::Invalid};
+use folder::RunFolder;
+use follower::Follower;
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use table::RunnerTable;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Starts, follows and cancels runs; a cheap clone of one.
+#[derive(Clone)]
+pub struct Runners(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    table: Arc<RunnerTable>,
+    /// Where each run has its folder.
+    folders: PathBuf,
+    exe: PathBuf,
+    shutdown: CancellationToken,
+    followers: TaskTracker,
+    /// The runs that are followed, each with what asks for its end. A plain mutex: it is held for single look-ups, never across an await.
+    followed: Mutex<HashMap<RunId, CancellationToken>>,
+}
+
+/// Why a run was not accepted or not cancelled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// A value is not accepted, such as the name of a runner that is not there.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such run.
+    #[error("there is no such run")]
+    NotFound,
+    /// There is nothing to cancel any more.
+    #[error("the run has ended already")]
+    AlreadyEnded,
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Runners {
+    /// Runs have their folders below `data`, and their supervisors are started from the binary `exe`. When `shutdown` comes, following
+    /// ends; the runs go on.
+    #[must_use]
+    pub fn new(store: Store, table: RunnerTable, data: &Path, exe: PathBuf, shutdown: CancellationToken) -> Runners {
+        Runners(Arc::new(Shared {
+            store,
+            table: Arc::new(table),
+            // Supervisors and programs have working folders of their own.
+            folders: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).join("runs"),
+            exe,
+            shutdown: shutdown.child_token(),
+            followers: TaskTracker::new(),
+            followed: Mutex::default(),
+        }))
+    }
+
+    /// The runners' names, the default first.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.table.names()
+    }
+
+    /// Accepts a prompt and starts its run, unless the same submission came before. Once begun it is carried out even where the caller
+    /// goes away.
+    ///
+    /// # Errors
+    /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; what [`Store::submit`] refuses.
+    pub async fn submit(&self, new: NewRun) -> Result<Submitted, RunnerError> {
+        if self.0.table.get(&new.runner).is_none() {
+            let problem = format!("{:?} is not known", new.runner.chars().take(80).collect::<String>());
+            let known = self.names().join(", ");
+            return Err(Invalid::new("runner", format!("{problem} (there is {known})"), "choose one that is there").into());
+        }
+        if new.prompt.contains('\0') {
+            return Err(Invalid::new("prompt", "contains a NUL character", "leave it out: no program can be given one").into());
+        }
+        let runners = self.clone();
+        let submission = tokio::spawn(async move {
+            let submitted = runners.0.store.submit(new).await?;
+            if submitted.created {
+                runners.follow(submitted.run.id);
+            }
+            Ok(submitted)
+        });
+        submission.await.unwrap_or(Err(RunnerError::Store(StoreError::Closed)))
+    }
+
+    /// Asks for the end of a run, queued or running; its end comes as an event. Asking twice does nothing more.
+    ///
+    /// # Errors
+    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].
+    pub async fn cancel(&self, id: RunId) -> Result<(), RunnerError> {
+        let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
+        if run.status.is_final() {
+            return Err(RunnerError::AlreadyEnded);
+        }
+        let folder = RunFolder::new(&self.0.folders, id);
+        if let Err(error) = folder.request_cancel() {
+            tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
+        }
+        self.follow(id).cancel();
+        Ok(())
+    }
+
+    /// At start: follows every run that has not ended, wherever it stands, and removes what ended runs have left. A run that nobody holds
+    /// any more ends as interrupted; one that was never begun is started.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn resume(&self) -> Result<(), RunnerError> {
+        let unfinished = self.0.store.unfinished_runs().await?;
+        for run in &unfinished {
+            self.follow(run.id);
+        }
+        match self.left_over() {
+            // A follower finds the run ended and removes the folder.
+            Ok(left) => left.into_iter().for_each(|id| drop(self.follow(id))),
+            Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
+        }
+        if !unfinished.is_empty() {
+            tracing::info!("taking up {} run(s)", unfinished.len());
+        }
+        Ok(())
+    }
+
+    /// Ends all following after what is being committed; supervisors and programs stay.
+    pub async fn stop(&self) {
+        self.0.shutdown.cancel();
+        self.0.followers.close();
+        self.0.followers.wait().await;
+    }
+
+    /// Follows the run unless that is being done; gives what asks for its end.
+    fn follow(&self, id: RunId) -> CancellationToken {
+        let mut followed = self.followed();
+        if let Some(cancel) = followed.get(&id) {
+            return cancel.clone();
+        }
+        let cancel = CancellationToken::new();
+        followed.insert(id, cancel.clone());
+        let follower = Follower {
+            run: id,
+            store: self.0.store.clone(),
+            table: self.0.table.clone(),
+            folder: RunFolder::new(&self.0.folders, id),
+            exe: self.0.exe.clone(),
+            cancel: cancel.clone(),
+            shutdown: self.0.shutdown.clone(),
+            clock: Clock::system(),
+        };
+        let runners = self.clone();
+        self.0.followers.spawn(async move {
+            follower.follow().await;
+            runners.followed().remove(&id);
+        });
+        cancel
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
+        self.0.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left_over(&self) -> io::Result<Vec<RunId>> {
+        let entries = match fs::read_dir(&self.0.folders) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        entries.map(|entry| Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok()))).filter_map(Result::transpose).collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! The folder of one run: what the server and the run's supervisor tell each other through files, so that either may end and be
+//! replaced at any moment.
+//!
+//! | file | written by | says |
+//! |---|---|---|
+//! | `spec.json` | server | what to start |
+//! | `cancel` | server | somebody asked for the end |
+//! | `lock` | supervisor | locked for as long as it lives, which no recycled process id can pretend |
+//! | `ctl` | supervisor | the socket of `link.rs` |
+//! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
+//! | `started.json` | supervisor | the program runs, since when, as which process |
+//! | `spool` | supervisor | every byte that the program wrote |
+//! | `end.json` | supervisor | how it ended, and how long the spool is |
+//! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
+
+use crate::domain::{
+    id::{RunId, TaskId},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// One run's folder.
+#[derive(Clone, Debug)]
+pub(super) struct RunFolder(PathBuf);
+
+/// What a supervisor is to start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub run: RunId,
+    pub task: TaskId,
+    pub program: Program,
+}
+
+/// A program with all it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Put into the file [`RunFolder::script`] before.
+    pub script: Option<String>,
+    pub folder: PathBuf,
+    pub environment: BTreeMap<String, String>,
+    /// A terminal, or pipes.
+    pub terminal: bool,
+}
+
+/// The supervisor is about to start the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// Which start of the machine it was, where the system tells.
+    pub boot: Option<String>,
+}
+
+/// The program runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Started {
+    pub pid: i32,
+    /// When the kernel says that the process was made, in its own unit: with the pid it names the process for good.
+    pub birth: Option<u64>,
+    pub at: Timestamp,
+}
+
+/// The program ended, or was never started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub how: How,
+    /// Whether somebody had asked for it.
+    pub stopped: Option<Stopped>,
+    pub at: Timestamp,
+    /// The length of the spool.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum How {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(String),
+    /// It could not be started, for this reason.
+    NotStarted(String),
+}
+
+/// Who asked for the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Stopped {
+    /// A person or program, through the server.
+    Cancelled,
+    /// Whoever sent SIGTERM to the supervisor; a machine that shuts down does.
+    Terminated,
+}
+
+impl RunFolder {
+    pub(super) fn new(runs: &Path, run: RunId) -> Self {
+        RunFolder(runs.join(run.to_string()))
+    }
+
+    pub(super) fn at(path: &Path) -> Self {
+        RunFolder(path.to_owned())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn script(&self) -> PathBuf {
+        self.0.join("prompt")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.0.join("supervisor.log")
+    }
+
+    pub(super) fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.0.join("ctl")
+    }
+
+    /// Makes the folder for its owner only and puts into it what is to be started.
+    pub(super) fn prepare(&self, spec: &Spec) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.write("spec.json", spec, Durable::No)
+    }
+
+    pub(super) fn spec(&self) -> io::Result<Option<Spec>> {
+        self.read("spec.json")
+    }
+
+    /// Takes the lock that its supervisor holds for life; none where another process has it.
+    pub(super) fn lock(&self) -> io::Result<Option<File>> {
+        let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(self.0.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether a supervisor lives. It takes the lock for an instant, so a supervisor tries for longer than an instant to get it.
+    pub(super) fn is_held(&self) -> io::Result<bool> {
+        match self.lock() {
+            Ok(lock) => Ok(lock.is_none()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A mark that cannot be read is a mark.
+    pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
+        let there = self.0.join("begun.json").try_exists()?;
+        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None })))
+    }
+
+    /// Survives a power cut, as a program must not be started a second time after one.
+    pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
+        self.write("begun.json", begun, Durable::Yes)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    pub(super) fn started(&self) -> io::Result<Option<Started>> {
+        self.read("started.json")
+    }
+
+    pub(super) fn write_started(&self, started: &Started) -> io::Result<()> {
+        self.write("started.json", started, Durable::No)
+    }
+
+    pub(super) fn ended(&self) -> io::Result<Option<Ended>> {
+        self.read("end.json")
+    }
+
+    pub(super) fn write_ended(&self, ended: &Ended) -> io::Result<()> {
+        self.write("end.json", ended, Durable::Yes)
+    }
+
+    pub(super) fn cancel_requested(&self) -> bool {
+        self.0.join("cancel").exists()
+    }
+
+    /// Writes down that the run is to end, for the case that this server ends before it could pass it on. A run that has no folder
+    /// yet has nothing to be passed on to.
+    pub(super) fn request_cancel(&self) -> io::Result<()> {
+        match File::create(self.0.join("cancel")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// At most `max` bytes of the spool from `position`; empty where there is no more, or no spool.
+    pub(super) fn read_spool(&self, position: u64, max: usize) -> io::Result<Vec<u8>> {
+        let spool = match File::open(self.spool()) {
+            Ok(spool) => spool,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let there = spool.metadata()?.len().saturating_sub(position);
+        let mut bytes = vec![0; max.min(usize::try_from(there).unwrap_or(max))];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match spool.read_at(&mut bytes[filled..], position + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// Removes the folder with all that is in it.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody finds a part of a file; only a power cut can leave an empty one, where it is not durable.
+    fn write<T: Serialize>(&self, name: &str, value: &T, durable: Durable) -> io::Result<()> {
+        let new = self.0.join(format!("{name}.new"));
+        let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        if durable == Durable::Yes {
+            file.sync_data()?;
+        }
+        fs::rename(new, self.0.join(name))
+    }
+
+    /// None where there is no such file, and where a power cut has spoilt it: then it is as if it had never been written.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        match fs::read(self.0.join(name)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a file is to survive a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    No,
+}

@@ -1,0 +1,313 @@
+//! The server's side of one run: holds it from wherever it stands to its end. What the supervisor put into the run's folder goes into
+//! the log, each byte once, since the log itself says how far it has come. So a follower may end at any moment, and a new one,
+//! in this server or the next, goes on.
+
+use super::{
+    characters::whole_characters,
+    folder::{Ended, How, RunFolder, Spec, Stopped},
+    launch,
+    link::Link,
+    process,
+    table::RunnerTable,
+};
+use crate::{
+    backend::{
+        clock::Clock,
+        store::{RunEnd, Store, StoreError},
+    },
+    domain::{
+        id::RunId,
+        run::{Run, RunStatus},
+        timestamp::Timestamp,
+    },
+};
+use bytes::Bytes;
+use rustix::process::{Pid, Signal};
+use sha2::{Digest, Sha256};
+use std::{fmt::Write, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{task::spawn_blocking, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How much is read from a spool and committed at once.
+const CHUNK: usize = 512 * 1024;
+/// How long to wait after a failure, such as a full disk.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait for a supervisor that is about to listen, or about to end.
+const SHORTLY: Duration = Duration::from_millis(20);
+
+/// What a follower needs.
+pub(super) struct Follower {
+    pub(super) run: RunId,
+    pub(super) store: Store,
+    pub(super) table: Arc<RunnerTable>,
+    pub(super) folder: RunFolder,
+    pub(super) exe: PathBuf,
+    /// Somebody asked for the end of the run.
+    pub(super) cancel: CancellationToken,
+    /// The server ends; the run does not.
+    pub(super) shutdown: CancellationToken,
+    pub(super) clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the run's folder: {0}")]
+    Folder(#[from] io::Error),
+    #[error("a task of the server failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// How a run is found.
+enum Found {
+    /// Its supervisor lives.
+    Held(Link),
+    /// Its supervisor lived.
+    Left,
+    /// It never had one, and never will.
+    Never(RunStatus, Option<String>),
+    /// The server ends before that is known.
+    Unknown,
+}
+
+/// How far the run's output is in the log.
+struct Progress {
+    position: u64,
+    digest: Sha256,
+    started: bool,
+}
+
+impl Follower {
+    /// Follows the run to its end, or until the server ends.
+    pub(super) async fn follow(self) {
+        let mut said = None;
+        while let Err(error) = self.attempt().await {
+            let words = error.to_string();
+            if said.as_ref() != Some(&words) {
+                tracing::warn!(run = %self.run, "following a run failed, trying again: {words}");
+                said = Some(words);
+            }
+            tokio::select! {
+                () = sleep(RETRY) => {}
+                () = self.shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<(), FollowError> {
+        let run = match self.store.run(self.run).await? {
+            Some(run) if !run.status.is_final() => run,
+            _ => return self.remove_folder().await,
+        };
+        if self.folder.cancel_requested() {
+            self.cancel.cancel();
+        }
+        let mut progress = self.progress(&run).await?;
+        let mut may_start = run.status == RunStatus::Queued;
+        loop {
+            let found = self.find(&run, may_start).await?;
+            // Once it has had a supervisor it never gets another, even if somebody has emptied its folder.
+            may_start = false;
+            match found {
+                // When the connection ends, the supervisor has nearly always ended too; finding it once more makes that sure.
+                Found::Held(link) => {
+                    if !self.read_along(&mut progress, &link).await? {
+                        return Ok(());
+                    }
+                }
+                Found::Left => return self.conclude(progress).await,
+                Found::Never(status, reason) => {
+                    let end =
+                        RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now(), digest: digest(progress.digest) };
+                    self.store.run_ended(self.run, end).await?;
+                    return self.remove_folder().await;
+                }
+                Found::Unknown => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes up what is committed. The digest is over the committed bytes, not the spool's: they are what everybody else sees, and
+    /// after a power cut the spool may have fewer.
+    async fn progress(&self, run: &Run) -> Result<Progress, FollowError> {
+        let position = self.store.position(self.run).await?;
+        let mut digest = Sha256::new();
+        let mut hashed = 0;
+        while hashed < position {
+            let bytes = self.store.output(self.run, hashed, CHUNK).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            hashed += bytes.len() as u64;
+            digest = spawn_blocking(move || digest.chain_update(&bytes)).await?;
+        }
+        Ok(Progress { position, digest, started: run.status == RunStatus::Running })
+    }
+
+    /// Finds the run's supervisor, or starts one where the run never had any.
+    async fn find(&self, run: &Run, may_start: bool) -> Result<Found, FollowError> {
+        loop {
+            if self.folder.ended()?.is_some() {
+                return Ok(Found::Left);
+            }
+            if let Ok(link) = Link::open(&self.folder) {
+                return Ok(Found::Held(link));
+            }
+            if self.folder.is_held()? {
+                tokio::select! {
+                    () = sleep(SHORTLY) => continue,
+                    () = self.shutdown.cancelled() => return Ok(Found::Unknown),
+                }
+            }
+            // Nobody holds it now. From the mark that it was begun on, it is never started again.
+            if !may_start || self.folder.begun()?.is_some() {
+                return Ok(Found::Left);
+            }
+            if self.cancel.is_cancelled() {
+                return Ok(Found::Never(RunStatus::Cancelled, Some("before it was started".into())));
+            }
+            if self.shutdown.is_cancelled() {
+                return Ok(Found::Unknown);
+            }
+            let failed = |reason| Ok(Found::Never(RunStatus::Failed, Some(reason)));
+            let Some(runner) = self.table.get(&run.runner) else {
+                return failed(format!("could not be started: there is no runner {:?} any more", run.runner));
+            };
+            let program = runner.program(&run.prompt, &self.folder.script());
+            let spec = Spec { run: run.id, task: run.task_id, program };
+            let folder = self.folder.clone();
+            if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
+                return failed(format!("could not be started: its folder cannot be written: {error}"));
+            }
+            if let Err(reason) = launch::supervisor(&self.exe, &self.folder).await {
+                return failed(reason);
+            }
+        }
+    }
+
+    /// Follows while the supervisor lives; false where the server ends first.
+    async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
+        let mut asked = false;
+        loop {
+            let more = self.take(progress, false).await?;
+            if self.shutdown.is_cancelled() {
+                return Ok(false);
+            }
+            if self.cancel.is_cancelled() && !asked {
+                asked = true;
+                link.cancel().await;
+            }
+            if more {
+                continue;
+            }
+            tokio::select! {
+                look = link.wait() => if !look { return Ok(true) },
+                () = self.cancel.cancelled(), if !asked => {}
+                () = self.shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless `all` there is must
+    /// be taken.
+    async fn take(&self, progress: &mut Progress, all: bool) -> Result<bool, FollowError> {
+        let (folder, position) = (self.folder.clone(), progress.position);
+        let mut bytes = spawn_blocking(move || folder.read_spool(position, CHUNK)).await??;
+        // The start is written before any output. Looked for after the output was read, it is there and is logged first.
+        if !progress.started
+            && let Some(started) = self.folder.started()?
+        {
+            self.store.run_started(self.run, started.at).await?;
+            progress.started = true;
+        }
+        let full = bytes.len() == CHUNK;
+        if full || !all {
+            bytes.truncate(whole_characters(&bytes));
+        }
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let bytes = Bytes::from(bytes);
+        let position = position + bytes.len() as u64;
+        let digest = progress.digest.clone();
+        let hashed = spawn_blocking({
+            let bytes = bytes.clone();
+            move || digest.chain_update(&bytes)
+        });
+        self.store.append_output(self.run, bytes, position).await?;
+        *progress = Progress { position, digest: hashed.await?, started: progress.started };
+        Ok(full || all)
+    }
+
+    /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
+    async fn conclude(&self, mut progress: Progress) -> Result<(), FollowError> {
+        while self.take(&mut progress, true).await? {}
+        let ended = self.folder.ended()?;
+        if ended.is_none() {
+            self.end_orphan()?;
+        }
+        let end = match ended {
+            Some(ended) if ended.bytes == progress.position => outcome(ended, digest(progress.digest)),
+            Some(ended) => {
+                let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
+                interrupted(reason, ended.at, progress)
+            }
+            None => interrupted(self.why_interrupted()?, self.clock.now(), progress),
+        };
+        self.store.run_ended(self.run, end).await?;
+        self.remove_folder().await
+    }
+
+    fn why_interrupted(&self) -> io::Result<String> {
+        let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
+            (Some(then), Some(now)) => then != now,
+            _ => false,
+        };
+        Ok(if restarted { "the machine was restarted" } else { "the process that held it is gone" }.to_owned())
+    }
+
+    /// A program that nobody holds any more must not go on unseen. That it is the one that was started is known by its birth.
+    fn end_orphan(&self) -> io::Result<()> {
+        if let Some(started) = self.folder.started()?
+            && started.birth.is_some()
+            && process::birth(started.pid) == started.birth
+            && let Some(group) = Pid::from_raw(started.pid)
+        {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+        Ok(())
+    }
+
+    async fn remove_folder(&self) -> Result<(), FollowError> {
+        let folder = self.folder.clone();
+        Ok(spawn_blocking(move || folder.remove()).await??)
+    }
+}
+
+fn outcome(ended: Ended, digest: String) -> RunEnd {
+    let (exit_code, signal, reason) = match ended.how {
+        How::Exited(code) => (Some(code), None, None),
+        How::Signalled(name) => (None, Some(name), None),
+        How::NotStarted(reason) => (None, None, Some(reason)),
+    };
+    let (status, reason) = match ended.stopped {
+        Some(Stopped::Cancelled) => (RunStatus::Cancelled, reason),
+        Some(Stopped::Terminated) => (RunStatus::Interrupted, Some("the process that held it was told to end (SIGTERM)".to_owned())),
+        None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
+        None => (RunStatus::Failed, reason),
+    };
+    RunEnd { status, exit_code, signal, reason, at: ended.at, digest }
+}
+
+fn interrupted(reason: String, at: Timestamp, progress: Progress) -> RunEnd {
+    let digest = digest(progress.digest);
+    RunEnd { status: RunStatus::Interrupted, exit_code: None, signal: None, reason: Some(reason), at, digest }
+}
+
+fn digest(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::from("sha256:"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

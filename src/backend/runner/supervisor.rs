@@ -1,0 +1,343 @@
+//! The supervisor: the process that holds one run. It owns the program's terminal or pipe, appends what it reads to the spool and
+//! writes down how the program ended. It outlives the server and knows nothing of it but the run's folder. Everything happens in one
+//! thread around one `poll`; two small threads wait for children and for signals, which `poll` cannot.
+
+mod children;
+mod followers;
+mod program;
+mod signals;
+mod spool;
+mod stop;
+
+use super::{
+    folder::{Begun, Ended, How, RunFolder, Started, Stopped},
+    process,
+};
+use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
+use followers::Followers;
+use program::Running;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use spool::Spool;
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+use stop::Stop;
+
+/// After the program's end, what others of its making still write is waited for until they have been silent for this long …
+const SILENCE: Duration = Duration::from_millis(250);
+/// … and no longer than this, for one may go on for ever.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long a full disk is left alone before writing is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How much is read from the program at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Holds the run in `folder` until its end. This is the whole life of a `kontasks supervise` process, and no thread may have been
+/// started in it before. What it answers the server is one line on its standard output: `ready`, or why it does nothing.
+#[must_use]
+pub fn run(folder: &Path) -> ExitCode {
+    match hold(folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn hold(folder: &Path) -> Result<(), String> {
+    detach().map_err(|error| format!("the supervisor cannot leave the server's session: {error}"))?;
+    // A socket's address is short, so it is bound relative to here.
+    std::env::set_current_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let folder = RunFolder::at(Path::new("."));
+    let unusable = |error: io::Error| format!("the run's folder cannot be used: {error}");
+
+    let Some(_lock) = lock(&folder).map_err(unusable)? else { return answer("held").map_err(unusable) };
+    if folder.begun().map_err(unusable)?.is_some() {
+        return answer("begun").map_err(unusable);
+    }
+    let spec = folder.spec().map_err(unusable)?.ok_or("there is no run in this folder")?;
+    let spool = Spool::create(&folder.spool()).map_err(unusable)?;
+    let (waker, wakes) = wake_pair().map_err(unusable)?;
+    let (tell, told) = mpsc::channel();
+    let herald = Herald { waker, tell };
+    signals::listen(&herald).map_err(unusable)?;
+    let followers = Followers::listen(&folder.socket()).map_err(unusable)?;
+    if let Some(script) = &spec.program.script {
+        std::fs::write(folder.script(), script).map_err(unusable)?;
+    }
+
+    folder.write_begun(&Begun { boot: process::boot() }).map_err(unusable)?;
+    answer("ready").map_err(unusable)?;
+    let clock = Clock::system();
+    match program::start(&spec) {
+        Err(reason) => {
+            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0 };
+            conclude(&folder, &spool, &ended);
+        }
+        Ok(running) => {
+            let pid = running.pid.as_raw_nonzero().get();
+            let started = Started { pid, birth: process::birth(pid), at: clock.now() };
+            children::reap(running.pid, &clock, herald);
+            let supervision = Supervision {
+                unsaid: Some(started),
+                folder,
+                spool,
+                running,
+                wakes,
+                told,
+                followers,
+                stop: None,
+                exit: None,
+                stalled: None,
+                last_output: Instant::now(),
+            };
+            supervision.run();
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the session, the terminal and the open files of whoever started this process.
+fn detach() -> io::Result<()> {
+    signals::close_inherited_files();
+    signals::block();
+    // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
+    let _ = rustix::process::setsid();
+    // What the program leaves behind becomes this process's child and is waited for here.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Ok(())
+}
+
+/// The lock on the run. A server may have it for an instant while it looks whether somebody lives here.
+fn lock(folder: &RunFolder) -> io::Result<Option<File>> {
+    for _ in 0..50 {
+        if let Some(lock) = folder.lock()? {
+            return Ok(Some(lock));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(None)
+}
+
+/// Answers the server and lets go of the pipe to it.
+fn answer(word: &str) -> io::Result<()> {
+    // A server that is gone by now does not matter.
+    let _ = writeln!(io::stdout(), "{word}");
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
+fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (waker, wakes) = UnixStream::pair()?;
+    waker.set_nonblocking(true)?;
+    wakes.set_nonblocking(true)?;
+    Ok((waker, wakes))
+}
+
+/// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
+fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
+    while let Err(error) = spool.sync().and_then(|()| folder.write_ended(ended)) {
+        if error.kind() == io::ErrorKind::NotFound {
+            break;
+        }
+        let _ = writeln!(io::stderr(), "the end cannot be written yet: {error}");
+        thread::sleep(RETRY);
+    }
+}
+
+/// What the other threads have to say.
+enum News {
+    /// The program ended.
+    Exited(How, Timestamp),
+    /// Something else that it had started ended.
+    Reaped,
+    /// Somebody sent SIGTERM.
+    Terminate,
+}
+
+/// Carries news into the one thread that acts.
+#[derive(Debug)]
+struct Herald {
+    waker: UnixStream,
+    tell: mpsc::Sender<News>,
+}
+
+impl Herald {
+    fn say(&self, news: News) {
+        let _ = self.tell.send(news);
+        let _ = (&self.waker).write(&[0]);
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Herald { waker: self.waker.try_clone()?, tell: self.tell.clone() })
+    }
+}
+
+/// The program's end, and since when this thread knows of it.
+struct Exit {
+    how: How,
+    at: Timestamp,
+    seen: Instant,
+}
+
+/// A running program and all that is needed to hold it.
+struct Supervision {
+    folder: RunFolder,
+    spool: Spool,
+    running: Running,
+    wakes: UnixStream,
+    told: mpsc::Receiver<News>,
+    followers: Followers,
+    /// What has not been written down yet.
+    unsaid: Option<Started>,
+    stop: Option<Stop>,
+    exit: Option<Exit>,
+    /// The disk is full; until then nothing is read from the program, which waits as it would for a slow terminal.
+    stalled: Option<Instant>,
+    last_output: Instant,
+}
+
+impl Supervision {
+    fn run(mut self) {
+        loop {
+            self.write();
+            let now = Instant::now();
+            let group_lives = self.exit.is_some() && self.stop.is_some() && self.running.group_lives();
+            if let Some(stop) = &mut self.stop {
+                stop.advance(now, &self.running, self.exit.is_some());
+            }
+            if self.is_over(now, group_lives) {
+                break;
+            }
+            self.wait(now, group_lives);
+        }
+        // There is always an exit here, as nothing else ends the loop.
+        if let Some(exit) = self.exit {
+            let stopped = self.stop.map(|stop| stop.why);
+            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length() };
+            conclude(&self.folder, &self.spool, &ended);
+        }
+    }
+
+    /// Puts what was read onto the disk and tells the followers, or stalls.
+    fn write(&mut self) {
+        if self.stalled.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        let written = self.write_what_waits();
+        self.stalled = match written {
+            Ok(()) => None,
+            Err(error) => {
+                if self.stalled.is_none() {
+                    let _ = writeln!(io::stderr(), "the output cannot be written, the program waits: {error}");
+                }
+                Some(Instant::now() + RETRY)
+            }
+        };
+    }
+
+    fn write_what_waits(&mut self) -> io::Result<()> {
+        if let Some(started) = &self.unsaid {
+            match self.folder.write_started(started) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.unsaid = None,
+            }
+            self.followers.poke();
+        }
+        if self.spool.flush()? {
+            self.followers.poke();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, now: Instant, group_lives: bool) -> bool {
+        let Some(exit) = &self.exit else { return false };
+        let silent = now >= exit.seen.max(self.last_output) + SILENCE || now >= exit.seen + DRAIN;
+        let drained = self.running.output.is_none() || silent;
+        let stopped = match &self.stop {
+            Some(stop) => !group_lives || stop.is_spent(now),
+            None => true,
+        };
+        drained && stopped && self.stalled.is_none()
+    }
+
+    /// Waits for whatever happens next and takes it in.
+    fn wait(&mut self, now: Instant, group_lives: bool) {
+        let ends = self.exit.as_ref().map(|exit| (exit.seen.max(self.last_output) + SILENCE).min(exit.seen + DRAIN));
+        // Only children tell of their end; other members of the group have to be looked after.
+        let look_again = group_lives.then(|| now + Duration::from_millis(50));
+        let stop = self.stop.as_ref().and_then(|stop| stop.next(now));
+        let deadlines = [self.stalled, stop, ends.filter(|at| *at > now), look_again];
+        let timeout = deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout + Duration::from_millis(1)).ok());
+
+        let output = if self.stalled.is_none() { self.running.output.as_ref() } else { None };
+        let mut fds = vec![PollFd::new(&self.wakes, PollFlags::IN), PollFd::new(self.followers.listener(), PollFlags::IN)];
+        fds.extend(self.followers.links().map(|link| PollFd::new(link, PollFlags::IN)));
+        fds.extend(output.map(|output| PollFd::new(output, PollFlags::IN)));
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return; // interrupted by a signal; whatever it was comes as news
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let readable = output.is_some() && ready.last() == Some(&true);
+        drop(fds);
+
+        if ready[0] {
+            self.hear();
+        }
+        if readable {
+            self.read();
+        }
+        if ready[1..].contains(&true) && self.followers.listen_to_all() {
+            self.request(Stopped::Cancelled);
+        }
+    }
+
+    fn hear(&mut self) {
+        let mut wakes = [0; 64];
+        while matches!((&self.wakes).read(&mut wakes), Ok(n) if n > 0) {}
+        while let Ok(news) = self.told.try_recv() {
+            match news {
+                News::Exited(how, at) => {
+                    self.exit = Some(Exit { how, at, seen: Instant::now() });
+                    self.running.let_go();
+                }
+                News::Reaped => {}
+                News::Terminate => self.request(Stopped::Terminated),
+            }
+        }
+    }
+
+    /// The first request counts; a program that has ended by itself is not stopped any more.
+    fn request(&mut self, why: Stopped) {
+        if self.exit.is_none() && self.stop.is_none() {
+            self.stop = Some(Stop::new(why, Instant::now()));
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(output) = &self.running.output else { return };
+        match self.spool.fill(output.as_fd()) {
+            Ok(0) => self.running.output = None,
+            Ok(_) => self.last_output = Instant::now(),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            // A terminal that nobody has open any more says so by an error (EIO).
+            Err(_) => self.running.output = None,
+        }
+    }
+}
+
+/// So that a debugger's view of the process says which is which.
+fn name_thread(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned()).stack_size(64 * 1024)
+}

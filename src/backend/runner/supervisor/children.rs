@@ -1,0 +1,40 @@
+//! Waits for the program and for whatever it leaves behind: as a child subreaper the supervisor inherits the orphans.
+
+use super::{Herald, News, name_thread};
+use crate::backend::{
+    clock::Clock,
+    runner::{folder::How, process::signal_name},
+};
+use rustix::{
+    io::Errno,
+    process::{Pid, WaitOptions, WaitStatus, wait},
+};
+
+/// Tells the end of `program`, and of each orphan, until there is no child left.
+pub(super) fn reap(program: Pid, clock: &Clock, herald: Herald) {
+    let clock = clock.clone();
+    let waiting = move || {
+        loop {
+            match wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) if pid == program => {
+                    if let Some(how) = how(status) {
+                        herald.say(News::Exited(how, clock.now()));
+                    }
+                }
+                Ok(_) => herald.say(News::Reaped),
+                Err(Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+    };
+    if let Err(error) = name_thread("children").spawn(waiting) {
+        // Without it the end would never be known. Ending here leaves that to the server, which calls the run interrupted.
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "no thread can be started: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn how(status: WaitStatus) -> Option<How> {
+    status.exit_status().map(How::Exited).or_else(|| status.terminating_signal().map(|signal| How::Signalled(signal_name(signal))))
+}

@@ -1,0 +1,88 @@
+//! Those who follow the run, seen from the supervisor: told to look, listened to, never waited for. `link.rs` has the protocol.
+
+use crate::backend::runner::link::CANCEL;
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+};
+
+/// More followers at a time than ever make sense.
+const MOST: usize = 16;
+
+/// The socket and the connections over it.
+#[derive(Debug)]
+pub(super) struct Followers {
+    listener: UnixListener,
+    links: Vec<Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    stream: UnixStream,
+    /// What came of a word that is not complete.
+    word: Vec<u8>,
+}
+
+impl Followers {
+    pub(super) fn listen(socket: &Path) -> io::Result<Self> {
+        // One is left where an earlier supervisor ended before the program was begun.
+        let _ = fs::remove_file(socket);
+        let listener = UnixListener::bind(socket)?;
+        listener.set_nonblocking(true)?;
+        Ok(Followers { listener, links: Vec::new() })
+    }
+
+    pub(super) fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = &UnixStream> {
+        self.links.iter().map(|link| &link.stream)
+    }
+
+    /// Tells all to look. Where a follower has not read the earlier bytes, it has yet to look anyway.
+    pub(super) fn poke(&mut self) {
+        self.links.retain(|link| match (&link.stream).write(b".") {
+            Ok(_) => true,
+            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        });
+    }
+
+    /// Takes in new followers and what the others say; true where one asks for the end of the run.
+    pub(super) fn listen_to_all(&mut self) -> bool {
+        while let Ok((stream, _)) = self.listener.accept() {
+            if self.links.len() < MOST && stream.set_nonblocking(true).is_ok() {
+                self.links.push(Link { stream, word: Vec::new() });
+            }
+        }
+        let mut cancel = false;
+        self.links.retain_mut(|link| link.hear(&mut cancel));
+        cancel
+    }
+}
+
+impl Link {
+    /// False where it is over.
+    fn hear(&mut self, cancel: &mut bool) -> bool {
+        let mut bytes = [0; 64];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    self.word.extend_from_slice(&bytes[..n]);
+                    while let Some(end) = self.word.iter().position(|byte| *byte == b'\n') {
+                        *cancel |= self.word.drain(..=end).as_slice() == CANCEL;
+                    }
+                    if self.word.len() > 64 {
+                        return false; // speaks another language
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}

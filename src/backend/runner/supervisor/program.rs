@@ -1,0 +1,163 @@
+//! The program: started in a session of its own, with a terminal or a pipe that it writes to.
+
+use super::signals;
+use crate::backend::runner::folder::{Program, Spec};
+use rustix::{
+    fs::{Mode, OFlags},
+    io::{Errno, FdFlags},
+    process::{Pid, Signal},
+    pty::OpenptFlags,
+    termios::{InputModes, OptionalActions, OutputModes, Winsize},
+};
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// The terminal's size: what most tools take for granted, with lines as long as a console on a wide screen shows.
+const SIZE: Winsize = Winsize { ws_row: 32, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+
+/// A program that was started.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Its process, which leads a session and a group.
+    pub(super) pid: Pid,
+    /// Where what it writes can be read; none after the end of it.
+    pub(super) output: Option<OwnedFd>,
+    is_terminal: bool,
+    /// The program's side of the terminal, held so that a program that closes its own for a while does not end it.
+    other_side: Option<OwnedFd>,
+}
+
+/// Starts it, or says why not.
+pub(super) fn start(spec: &Spec) -> Result<Running, String> {
+    let program = &spec.program;
+    let not = |reason: String| format!("could not be started: {reason}");
+    let (name, arguments) = program.command.split_first().ok_or_else(|| not("there is no program".into()))?;
+    check_folder(&program.folder).map_err(not)?;
+    let ends = if program.terminal { terminal() } else { pipe() };
+    let Ends { output, input, other_side } = ends.map_err(|error| not(format!("there is no terminal or pipe for it: {error}")))?;
+    let duplicate = || other_side.try_clone().map(Stdio::from);
+    let (stdout, stderr) =
+        duplicate().and_then(|out| Ok((out, duplicate()?))).map_err(|error| not(format!("too many open files: {error}")))?;
+
+    let mut command = Command::new(name);
+    command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
+    // What an outer terminal says of itself is not true of this one, and the server's secrets are none of the program's business.
+    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE"] {
+        command.env_remove(name);
+    }
+    command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
+    // A pager would wait for a key for ever; here the page scrolls.
+    command.env("PAGER", "cat").env("GIT_PAGER", "cat").env("SYSTEMD_PAGER", "cat");
+    command.env("KONTASKS_RUN", spec.run.to_string()).env("KONTASKS_TASK", spec.task.to_string());
+    command.envs(&program.environment);
+
+    let is_terminal = program.terminal;
+    let before = move || {
+        rustix::process::setsid()?;
+        if is_terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
+        signals::reset();
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls only and allocates nothing.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(before);
+    }
+    let child = command.spawn().map_err(|error| not(reason(program, &error)))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| not("it has no process".into()))?;
+    // A pipe must end with its last writer, of which this process is none.
+    let other_side = is_terminal.then_some(other_side);
+    Ok(Running { pid, output: Some(output), is_terminal, other_side })
+}
+
+impl Running {
+    /// The program has ended: from here on its terminal is at its end when nobody else has it open.
+    pub(super) fn let_go(&mut self) {
+        self.other_side = None;
+    }
+
+    /// Whether anything in the program's group lives.
+    pub(super) fn group_lives(&self) -> bool {
+        !matches!(rustix::process::test_kill_process_group(self.pid), Err(Errno::SRCH))
+    }
+
+    /// Sends a signal to the program's group and to the one that has its terminal, which differ where a shell with job control is
+    /// in between.
+    pub(super) fn signal(&self, signal: Signal) {
+        let foreground = match &self.output {
+            Some(terminal) if self.is_terminal => rustix::termios::tcgetpgrp(terminal).ok().filter(|group| *group != self.pid),
+            _ => None,
+        };
+        for group in [Some(self.pid), foreground].into_iter().flatten() {
+            let _ = rustix::process::kill_process_group(group, signal);
+            // A stopped program would not notice.
+            let _ = rustix::process::kill_process_group(group, Signal::CONT);
+        }
+    }
+}
+
+/// Both ends of what the program writes to, and its input.
+struct Ends {
+    output: OwnedFd,
+    input: Stdio,
+    other_side: OwnedFd,
+}
+
+fn terminal() -> io::Result<Ends> {
+    let output = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    rustix::io::fcntl_setfd(&output, FdFlags::CLOEXEC)?;
+    rustix::pty::grantpt(&output)?;
+    rustix::pty::unlockpt(&output)?;
+    let name = rustix::pty::ptsname(&output, Vec::new())?;
+    let other_side = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut modes = rustix::termios::tcgetattr(&other_side)?;
+    // A line feed stays the one byte that the program wrote: a terminal would make two of it.
+    modes.output_modes.remove(OutputModes::OPOST);
+    modes.input_modes.insert(InputModes::IUTF8);
+    rustix::termios::tcsetattr(&other_side, OptionalActions::Now, &modes)?;
+    rustix::termios::tcsetwinsize(&other_side, SIZE)?;
+    unblock(&output)?;
+    Ok(Ends { output, input: Stdio::from(other_side.try_clone()?), other_side })
+}
+
+fn pipe() -> io::Result<Ends> {
+    let (output, other_side) = io::pipe()?;
+    let output = OwnedFd::from(output);
+    unblock(&output)?;
+    Ok(Ends { output, input: Stdio::null(), other_side: other_side.into() })
+}
+
+fn unblock(output: &OwnedFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(output)?;
+    Ok(rustix::fs::fcntl_setfl(output, flags | OFlags::NONBLOCK)?)
+}
+
+/// The system gives the same error for a folder that is missing and a program that is.
+fn check_folder(folder: &Path) -> Result<(), String> {
+    match folder.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(format!("the working folder {} is not a folder", folder.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("the working folder {} does not exist", folder.display())),
+        Err(error) => Err(format!("the working folder {} cannot be entered: {error}", folder.display())),
+    }
+}
+
+fn reason(program: &Program, error: &io::Error) -> String {
+    let name = program.command.first().map(String::as_str).unwrap_or_default();
+    match error.kind() {
+        io::ErrorKind::NotFound if name.contains('/') && Path::new(name).exists() => {
+            format!("the interpreter that {name:?} names in its first line was not found")
+        }
+        io::ErrorKind::NotFound => format!("the program {name:?} was not found"),
+        io::ErrorKind::PermissionDenied => format!("the program {name:?} may not be executed, or its folder not be entered"),
+        io::ErrorKind::ArgumentListTooLong => "the prompt is too long to be passed to the program as an argument".into(),
+        io::ErrorKind::InvalidInput => format!("the program {name:?} or its arguments contain a NUL character"),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,100 @@
+//! The spool as its writer sees it: what the program wrote, from the descriptor into the file, in order and nothing twice, also
+//! where the disk takes only a part.
+
+use super::BUFFER;
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::{fd::BorrowedFd, unix::fs::OpenOptionsExt},
+    path::Path,
+};
+
+/// The spool file and what has not reached it yet.
+#[derive(Debug)]
+pub(super) struct Spool {
+    file: File,
+    /// Bytes in the file.
+    length: u64,
+    buffer: Vec<u8>,
+    /// How many bytes of the buffer are in use, and how many of them are in the file already.
+    filled: usize,
+    written: usize,
+}
+
+impl Spool {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+        Ok(Spool { file, length: 0, buffer: vec![0; BUFFER], filled: 0, written: 0 })
+    }
+
+    /// How many bytes are in the file.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads what is there without waiting, as much as fits: a terminal gives 4 KiB at a time, a file wants more. Says how much came;
+    /// 0 is the end. To be called only after everything has been flushed.
+    pub(super) fn fill(&mut self, output: BorrowedFd<'_>) -> io::Result<usize> {
+        while self.filled < self.buffer.len() {
+            match rustix::io::read(output, &mut self.buffer[self.filled..]) {
+                Ok(0) => break,
+                Ok(n) => self.filled += n,
+                // What came before it counts first; the error comes again.
+                Err(_) if self.filled > 0 => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.filled)
+    }
+
+    /// Writes what was read; true where there was something. After an error the next call goes on where this one stopped.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        if self.filled == 0 {
+            return Ok(false);
+        }
+        while self.written < self.filled {
+            match self.file.write(&self.buffer[self.written..self.filled]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.written += n;
+                    self.length += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        (self.filled, self.written) = (0, 0);
+        Ok(true)
+    }
+
+    /// Makes the file survive a power cut.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::pipe, os::fd::AsFd};
+
+    #[test]
+    fn a_full_disk_loses_and_repeats_nothing() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("spool");
+        let mut spool = Spool::create(&path).expect("made");
+        let (reader, mut writer) = pipe().expect("a pipe");
+        writer.write_all(b"one two three").expect("written");
+        drop(writer);
+
+        assert_eq!(spool.fill(reader.as_fd()).expect("read"), 13);
+        let disk = std::mem::replace(&mut spool.file, File::options().write(true).open("/dev/full").expect("Linux"));
+        assert!(spool.flush().is_err() && spool.flush().is_err());
+        spool.file = disk;
+        assert!(spool.flush().expect("room again"));
+        assert!(!spool.flush().expect("nothing more"));
+        assert_eq!(spool.length(), 13);
+        assert_eq!(std::fs::read(&path).expect("there"), b"one two three");
+        assert_eq!(spool.fill(reader.as_fd()).expect("read"), 0, "the end");
+    }
+}

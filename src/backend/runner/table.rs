@@ -1,0 +1,110 @@
+//! The table of runners: each a way to make a prompt into a program that is started.
+
+use super::folder::Program;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// The configured runners; never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunnerTable(Vec<Runner>);
+
+/// A way to execute a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Runner {
+    /// What it is chosen by.
+    pub name: String,
+    /// The program and its arguments, with [`Runner::PLACE`] where the prompt goes; none where the prompt is run by the user's shell.
+    pub command: Option<Vec<String>>,
+    /// The working folder; none means the user's home.
+    pub folder: Option<PathBuf>,
+    /// What is added to the environment of the server.
+    pub environment: BTreeMap<String, String>,
+    /// Whether the program writes to a terminal, or to a pipe.
+    pub terminal: bool,
+}
+
+impl RunnerTable {
+    /// The built-in runner.
+    pub const SHELL: &str = "shell";
+
+    /// The runners given or, where there are none, the shell.
+    #[must_use]
+    pub fn new(runners: Vec<Runner>) -> Self {
+        match runners.is_empty() {
+            true => Self::default(),
+            false => RunnerTable(runners),
+        }
+    }
+
+    /// Their names, the default first.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|runner| runner.name.clone()).collect()
+    }
+
+    /// The runner of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Runner> {
+        self.0.iter().find(|runner| runner.name == name)
+    }
+}
+
+impl Default for RunnerTable {
+    fn default() -> Self {
+        let name = Self::SHELL.to_owned();
+        RunnerTable(vec![Runner { name, command: None, folder: None, environment: BTreeMap::new(), terminal: true }])
+    }
+}
+
+impl Runner {
+    /// What stands for the prompt in a command.
+    pub const PLACE: &str = "{prompt}";
+
+    /// Above this many bytes the shell gets the prompt as a file: Linux takes no argument of 128 KiB or more.
+    const MAX_ARGUMENT: usize = 100 * 1024;
+
+    /// The program that executes `prompt`. The prompt is put into arguments as it is: no shell looks at it on the way.
+    /// `script` is where the supervisor may put a prompt that is too long to be an argument.
+    pub(super) fn program(&self, prompt: &str, script: &Path) -> Program {
+        let (command, script) = match &self.command {
+            Some(command) => (command.iter().map(|part| part.replace(Self::PLACE, prompt)).collect(), None),
+            None if prompt.len() > Self::MAX_ARGUMENT => (vec![shell(), script.to_string_lossy().into_owned()], Some(prompt.to_owned())),
+            None => (vec![shell(), "-c".to_owned(), prompt.to_owned()], None),
+        };
+        let folder = self.folder.clone().or_else(dirs::home_dir).unwrap_or_else(|| PathBuf::from("/"));
+        Program { command, script, folder, environment: self.environment.clone(), terminal: self.terminal }
+    }
+}
+
+/// The user's shell.
+fn shell() -> String {
+    std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_stays_one_argument_whatever_is_in_it() {
+        let command = ["agent", "--prompt={prompt}", "{prompt}"].map(str::to_owned).to_vec();
+        let runner = Runner { command: Some(command), ..RunnerTable::default().0[0].clone() };
+        let prompt = "'; rm -rf \"$HOME\" `id`\n{prompt}";
+        let program = runner.program(prompt, Path::new("/run/prompt"));
+        assert_eq!(program.command, ["agent".to_owned(), format!("--prompt={prompt}"), prompt.to_owned()]);
+        assert_eq!(program.script, None);
+    }
+
+    #[test]
+    fn the_shell_gets_a_long_prompt_as_a_file() {
+        let table = RunnerTable::default();
+        let shell = table.get("shell").expect("built in");
+        assert_eq!(shell.program("true", Path::new("/run/prompt")).command[1..], ["-c", "true"]);
+        let long = "#".repeat(Runner::MAX_ARGUMENT + 1);
+        let program = shell.program(&long, Path::new("/run/prompt"));
+        assert_eq!(program.command[1..], ["/run/prompt"]);
+        assert_eq!(program.script, Some(long));
+    }
+}

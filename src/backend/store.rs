@@ -1,0 +1,115 @@
+//! The store: tasks, runs and the append-only log in one SQLite database, with one writer and any number of readers.
+//!
+//! What is committed survives the end of the process and a loss of power; what is not is seen by nobody. Beside the log it keeps the
+//! present state of tasks and runs, always as of the same transaction. It knows nothing of processes, pages or HTTP.
+
+mod answers;
+mod append;
+mod chunks;
+mod error;
+mod frame;
+mod hub;
+mod reader;
+mod rows;
+mod runs;
+mod schema;
+mod sign_in;
+mod snapshots;
+mod tasks;
+mod writer;
+
+pub use answers::Answered;
+pub use chunks::MAX_CHUNK;
+pub use error::{Conflict, Missing, StoreError};
+pub use frame::{EventKind, Frame};
+pub use reader::{Batch, Reader, Topics};
+pub use runs::{NewRun, RunEnd, Submitted};
+pub use sign_in::{LinkUse, Session, SessionId};
+pub use tasks::Created;
+
+use super::clock::Clock;
+use crate::domain::cursor::{Cursor, Epoch};
+use hub::Hub;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+use std::{path::Path, sync::Arc};
+use writer::Writer;
+
+/// The store; a cheap clone of one.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    clock: Clock,
+    hub: Arc<Hub>,
+    writer: Writer,
+    readers: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database, makes it where there is none and brings it up to date. One server at a time may have it open; who sees to
+    /// that is the caller.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] says in words what stands against it: a file that is no database, a newer version's, a folder that
+    /// cannot be written.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Store, StoreError> {
+        let mut connection = schema::open_writer(path).await?;
+        let epoch = schema::epoch(&mut connection).await?;
+        let head = head(&mut connection).await?;
+        let readers = schema::open_readers(path).await?;
+        let hub = Arc::new(Hub::new(epoch, head));
+        let writer = Writer::start(connection, head, hub.clone());
+        Ok(Store(Arc::new(Shared { clock, hub, writer, readers })))
+    }
+
+    /// Waits until everything that was asked for is committed, and closes the database. Whoever still uses the store hears
+    /// [`StoreError::Closed`].
+    pub async fn close(&self) {
+        // The readers first: the last connection that closes folds the write-ahead log into the database.
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+
+    /// Limits how large the database may grow, in pages of 4 KiB: what does not fit is [`StoreError::Full`], as on a full disk. It holds
+    /// until the store is closed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}"));
+        self.0
+            .writer
+            .write(move |group| Box::pin(async move { Ok(sqlx::raw_sql(sql).execute(&mut group.connection).await.map(drop)?) }))
+            .await
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn epoch(&self) -> &Epoch {
+        self.0.hub.epoch()
+    }
+
+    /// The newest committed event; 0 before the first.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.0.hub.head()
+    }
+
+    /// The end of the log.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.epoch().clone(), seq: self.head() }
+    }
+
+    /// Reads the log from behind `after` on.
+    #[must_use]
+    pub fn reader(&self, topics: Topics, after: u64) -> Reader {
+        Reader::new(self.0.hub.clone(), self.0.readers.clone(), topics, after)
+    }
+}
+
+/// The newest event that was ever committed, as the connection's transaction sees it; 0 before the first.
+async fn head(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let row = sqlx::query("select seq from sqlite_sequence where name = 'events'").fetch_optional(connection).await?;
+    row.map_or(Ok(0), |row| Ok(rows::unsigned(row.try_get(0)?)))
+}

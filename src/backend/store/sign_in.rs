@@ -1,0 +1,195 @@
+//! The tables of sign-in: one-time links and sessions. Only hashes of secrets come here; what a secret is and how long it lives is decided
+//! by the caller. None of it is in the log.
+
+use super::{
+    Store,
+    error::{Missing, StoreError},
+    rows,
+};
+use crate::domain::timestamp::Timestamp;
+use sqlx::{Row, sqlite::SqliteRow};
+
+/// Identifies a session; not a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A signed-in browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Identifies it.
+    pub id: SessionId,
+    /// What the browser calls itself.
+    pub user_agent: String,
+    /// When it signed in.
+    pub created_at: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// From when on it is no longer good.
+    pub expires_at: Timestamp,
+}
+
+/// What a one-time link is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkUse {
+    /// It is used now, for the first and last time.
+    Accepted,
+    /// It was used before.
+    Used,
+    /// It is too old.
+    Expired,
+    /// There is no such link.
+    Unknown,
+}
+
+impl Store {
+    /// Remembers a one-time link by the SHA-256 of its secret.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_link(&self, hash: [u8; 32], expires_at: Timestamp) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    // Links that are long gone are no longer told apart from such as never were.
+                    const DAY: i64 = 24 * 60 * 60 * 1000;
+                    sqlx::query("delete from sign_in_links where expires_at < ?1").bind(now.0 - DAY).execute(&mut group.connection).await?;
+                    sqlx::query("insert into sign_in_links (hash, created_at, expires_at) values (?1, ?2, ?3)")
+                        .bind(&hash[..])
+                        .bind(now.0)
+                        .bind(expires_at.0)
+                        .execute(&mut group.connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Uses a link up. Of any number that try at once, one is accepted.
+    ///
+    /// # Errors
+    /// The database failed; the link is as it was.
+    pub async fn consume_link(&self, hash: [u8; 32]) -> Result<LinkUse, StoreError> {
+        let now = self.0.clock.now();
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    let row = sqlx::query("select expires_at, used_at from sign_in_links where hash = ?1")
+                        .bind(&hash[..])
+                        .fetch_optional(&mut group.connection)
+                        .await?;
+                    let Some(row) = row else { return Ok(LinkUse::Unknown) };
+                    if row.try_get::<Option<i64>, _>(1)?.is_some() {
+                        return Ok(LinkUse::Used);
+                    }
+                    if row.try_get::<i64, _>(0)? <= now.0 {
+                        return Ok(LinkUse::Expired);
+                    }
+                    let update = sqlx::query("update sign_in_links set used_at = ?2 where hash = ?1").bind(&hash[..]).bind(now.0);
+                    update.execute(&mut group.connection).await?;
+                    Ok(LinkUse::Accepted)
+                })
+            })
+            .await
+    }
+
+    /// Makes a session, known by the SHA-256 of its token; those that are over are cleared away.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_session(&self, hash: [u8; 32], user_agent: String, expires_at: Timestamp) -> Result<Session, StoreError> {
+        let now = self.0.clock.now();
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    sqlx::query("delete from sessions where expires_at <= ?1").bind(now.0).execute(&mut group.connection).await?;
+                    let made = sqlx::query(
+                        "insert into sessions (hash, user_agent, created_at, last_seen, expires_at) values (?1, ?2, ?3, ?3, ?4)",
+                    )
+                    .bind(&hash[..])
+                    .bind(&user_agent)
+                    .bind(now.0)
+                    .bind(expires_at.0)
+                    .execute(&mut group.connection)
+                    .await?;
+                    let id = SessionId(rows::unsigned(made.last_insert_rowid()));
+                    Ok(Session { id, user_agent, created_at: now, last_seen: now, expires_at })
+                })
+            })
+            .await
+    }
+
+    /// The session with that token's hash, if it is still good.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn session(&self, hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        let sql = "select id, user_agent, created_at, last_seen, expires_at from sessions where hash = ?1 and expires_at > ?2";
+        let query = sqlx::query(sql).bind(&hash[..]).bind(self.0.clock.now().0);
+        query.fetch_optional(&self.0.readers).await?.map(|row| session(&row)).transpose()
+    }
+
+    /// Notes that a session was used, and moves its end. Each call is a commit: now and then is enough.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where it is gone.
+    pub async fn touch_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    let touched = sqlx::query("update sessions set last_seen = ?2, expires_at = ?3 where id = ?1")
+                        .bind(id.0.cast_signed())
+                        .bind(now.0)
+                        .bind(expires_at.0)
+                        .execute(&mut group.connection)
+                        .await?;
+                    if touched.rows_affected() == 0 { Err(StoreError::NotFound(Missing::Session)) } else { Ok(()) }
+                })
+            })
+            .await
+    }
+
+    /// The sessions that are good, last seen first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        let sql =
+            "select id, user_agent, created_at, last_seen, expires_at from sessions where expires_at > ?1 order by last_seen desc, id";
+        let rows = sqlx::query(sql).bind(self.0.clock.now().0).fetch_all(&self.0.readers).await?;
+        rows.iter().map(session).collect()
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where it is gone already.
+    pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    let deleted = sqlx::query("delete from sessions where id = ?1").bind(id.0.cast_signed());
+                    let deleted = deleted.execute(&mut group.connection).await?;
+                    if deleted.rows_affected() == 0 { Err(StoreError::NotFound(Missing::Session)) } else { Ok(()) }
+                })
+            })
+            .await
+    }
+}
+
+fn session(row: &SqliteRow) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: SessionId(rows::unsigned(row.try_get(0)?)),
+        user_agent: row.try_get(1)?,
+        created_at: Timestamp(row.try_get(2)?),
+        last_seen: Timestamp(row.try_get(3)?),
+        expires_at: Timestamp(row.try_get(4)?),
+    })
+}

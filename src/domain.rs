@@ -1,0 +1,15 @@
+//! What Kontasks is about, as plain values and pure functions: no clock, no I/O, no framework. Server and browser share it, so that
+//! both read the same events in the same way.
+
+pub mod board;
+pub mod cursor;
+pub mod event;
+pub mod filter;
+pub mod id;
+pub mod limits;
+pub mod reconnect;
+pub mod run;
+pub mod snapshot;
+pub mod task;
+pub mod terminal;
+pub mod timestamp;

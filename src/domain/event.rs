@@ -1,0 +1,253 @@
+//! What a stream carries: the events of the log, which have an id, and the words of the connection itself, which have none. Names
+//! and members are the outer contract.
+
+use super::{
+    cursor::{Cursor, Epoch},
+    id::{RunId, TaskId},
+    run::{Run, RunStatus},
+    task::Task,
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
+
+/// One event of a stream, by its name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StreamEvent {
+    /// The first event of each connection.
+    Hello(Hello),
+    /// A task was made or changed.
+    Task(Box<TaskEvent>),
+    /// A run was made or changed.
+    Run(Box<Run>),
+    /// A run wrote something.
+    Output(Output),
+    /// A run has ended and this is all of it.
+    End(End),
+    /// The connection is alive.
+    Ping(Ping),
+    /// The cursor cannot be honoured: load a snapshot.
+    Reset(Reset),
+    /// The session is over; the last event of the stream.
+    ForceLogout(ForceLogout),
+    /// The server is going away.
+    Shutdown(Shutdown),
+}
+
+/// The names of all events, as `event:` has them.
+pub const EVENT_NAMES: [&str; 9] = ["hello", "task", "run", "output", "end", "ping", "reset", "force_logout", "shutdown"];
+
+/// How many runs one stream can name.
+pub const MAX_RUNS: usize = 64;
+
+/// Says where the log stands when a connection begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hello {
+    /// The log's name.
+    pub epoch: Epoch,
+    /// The newest committed event.
+    pub head: u64,
+    /// The longest silence, in milliseconds, before a `ping`.
+    pub heartbeat_ms: u64,
+    /// Which build of the server answers.
+    pub build: String,
+    /// The delay to start from when this connection is lost, in milliseconds: what `retry:` says to the browser, which keeps it to
+    /// itself. A server varies it from one connection to the next, so that its readers do not all come back at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
+}
+
+/// A task without its output, or the word that it is gone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "a stream's event holds it in a box")]
+pub enum TaskEvent {
+    /// The task as it is now.
+    Changed(Task),
+    /// It was deleted.
+    Deleted {
+        /// Which task.
+        id: TaskId,
+        /// Always true.
+        deleted: bool,
+    },
+}
+
+impl<'de> Deserialize<'de> for TaskEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value.get("deleted") != Some(&Value::Bool(true)) {
+            return serde_json::from_value(value).map(TaskEvent::Changed).map_err(de::Error::custom);
+        }
+        let id = value.get("id").cloned().unwrap_or_default();
+        serde_json::from_value(id).map(|id| TaskEvent::Deleted { id, deleted: true }).map_err(de::Error::custom)
+    }
+}
+
+/// A chunk of what a run wrote, split only between characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// Which run.
+    pub run: RunId,
+    /// The text; each byte sequence that is not UTF-8 stands in it as U+FFFD.
+    pub text: String,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The exact bytes in base64, present only where `text` does not say them exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+}
+
+/// A run's end, and what a reader can check its copy against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct End {
+    /// Which run.
+    pub run: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The program's exit code, where it has one.
+    pub exit_code: Option<i32>,
+    /// How many `output` events there are.
+    pub events: u64,
+    /// How many bytes they carry.
+    pub bytes: u64,
+    /// See [`Run::digest`].
+    pub digest: String,
+}
+
+/// Sent after a silence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// The newest committed event.
+    pub head: u64,
+}
+
+/// The cursor cannot be honoured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    /// Why, in words.
+    pub reason: String,
+    /// The newest committed event; what comes after it follows in this stream.
+    pub head: u64,
+}
+
+/// The session is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForceLogout {
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The server is going away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shutdown {
+    /// When to come back, in milliseconds from now.
+    pub retry_ms: u64,
+}
+
+impl StreamEvent {
+    /// Reads one event from its name and its data. An event whose name is not known is `None`, so that a newer server may send
+    /// more than an older page knows.
+    ///
+    /// # Errors
+    /// The data is not what an event of that name carries.
+    pub fn parse(name: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
+        if !EVENT_NAMES.contains(&name) {
+            return Ok(None);
+        }
+        // As a value first, so that there is one reader of JSON text for all of them.
+        let data: Value = serde_json::from_str(data)?;
+        Ok(Some(match name {
+            "hello" => Self::Hello(serde_json::from_value(data)?),
+            "task" => Self::Task(serde_json::from_value(data)?),
+            "run" => Self::Run(serde_json::from_value(data)?),
+            "output" => Self::Output(serde_json::from_value(data)?),
+            "end" => Self::End(serde_json::from_value(data)?),
+            "ping" => Self::Ping(serde_json::from_value(data)?),
+            "reset" => Self::Reset(serde_json::from_value(data)?),
+            "force_logout" => Self::ForceLogout(serde_json::from_value(data)?),
+            "shutdown" => Self::Shutdown(serde_json::from_value(data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// An event of the log as a reader receives it: with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEvent {
+    /// Where it stands; everything up to and with it has been seen once it is applied.
+    pub cursor: Cursor,
+    /// What happened.
+    pub event: StreamEvent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn data(event: &StreamEvent) -> (&'static str, Value) {
+        let value = match event {
+            StreamEvent::Hello(hello) => serde_json::to_value(hello),
+            StreamEvent::Task(task) => serde_json::to_value(task),
+            StreamEvent::Run(run) => serde_json::to_value(run),
+            StreamEvent::Output(output) => serde_json::to_value(output),
+            StreamEvent::End(end) => serde_json::to_value(end),
+            StreamEvent::Ping(ping) => serde_json::to_value(ping),
+            StreamEvent::Reset(reset) => serde_json::to_value(reset),
+            StreamEvent::ForceLogout(logout) => serde_json::to_value(logout),
+            StreamEvent::Shutdown(shutdown) => serde_json::to_value(shutdown),
+        };
+        let name = match event {
+            StreamEvent::Hello(_) => "hello",
+            StreamEvent::Task(_) => "task",
+            StreamEvent::Run(_) => "run",
+            StreamEvent::Output(_) => "output",
+            StreamEvent::End(_) => "end",
+            StreamEvent::Ping(_) => "ping",
+            StreamEvent::Reset(_) => "reset",
+            StreamEvent::ForceLogout(_) => "force_logout",
+            StreamEvent::Shutdown(_) => "shutdown",
+        };
+        (name, value.expect("JSON"))
+    }
+
+    #[test]
+    fn every_event_is_read_as_it_was_written() {
+        let id = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
+        let at = "2026-01-02T09:13:58.259Z";
+        let task = json!({
+            "id": id, "type": "odd", "status": "new", "title": "T", "context": {"a": 1}, "tags": [], "createdAt": at, "updatedAt": at, "more": []
+        });
+        let run = json!({
+            "id": id, "taskId": id, "requestId": "r", "runner": "shell", "prompt": "p", "status": "running", "exitCode": null,
+            "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "lines": 0, "digest": null,
+        });
+        let events = [
+            ("hello", json!({"epoch": "k", "head": 7, "heartbeatMs": 15000, "build": "b"})),
+            ("task", task),
+            ("task", json!({"id": id, "deleted": true})),
+            ("run", run),
+            ("output", json!({"run": id, "text": "a\r\n\u{1b}[0m", "at": at})),
+            ("output", json!({"run": id, "text": "\u{fffd}", "at": at, "base64": "/w=="})),
+            ("end", json!({"run": id, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00"})),
+            ("ping", json!({"head": 7})),
+            ("reset", json!({"reason": "r", "head": 7})),
+            ("force_logout", json!({"reason": "r"})),
+            ("shutdown", json!({"retryMs": 300})),
+        ];
+        for name in EVENT_NAMES {
+            assert!(events.iter().any(|(known, _)| *known == name), "{name}");
+            assert!(StreamEvent::parse(name, "").is_err() && StreamEvent::parse(name, "[]").is_err(), "{name}");
+        }
+        for (name, written) in events {
+            let event = StreamEvent::parse(name, &written.to_string()).expect("fits").expect("known");
+            assert_eq!(data(&event), (name, written));
+        }
+        assert_eq!(StreamEvent::parse("later", "anything").expect("skipped"), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! A run: one execution of a prompt by a runner.
+
+use super::{
+    id::{RunId, TaskId},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Accepted, not started.
+    Queued,
+    /// Its program has been started and has not ended.
+    Running,
+    /// The program ended with exit code 0.
+    Succeeded,
+    /// The program ended otherwise, or could not be started; `reason` says which.
+    Failed,
+    /// Ended because somebody asked for it.
+    Cancelled,
+    /// What held it is gone, so that its end is not known.
+    Interrupted,
+}
+
+impl RunStatus {
+    /// Whether nothing more will happen to the run.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, RunStatus::Queued | RunStatus::Running)
+    }
+
+    /// The word that JSON, the database and `data-status` use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Queued => "queued",
+            RunStatus::Running => "running",
+            RunStatus::Succeeded => "succeeded",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+            RunStatus::Interrupted => "interrupted",
+        }
+    }
+
+    /// The status with that word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Interrupted]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// One execution of a prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Identifies the run.
+    pub id: RunId,
+    /// The task that it works for.
+    pub task_id: TaskId,
+    /// What makes a repeated submission the same one.
+    pub request_id: String,
+    /// The configured runner's name.
+    pub runner: String,
+    /// What was asked for.
+    pub prompt: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The program's exit code; none while it runs, after a signal, and where it could not be started.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the program, by name (`SIGKILL`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Why it ended as it did, in words, where exit code and signal do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its program was started.
+    pub started_at: Option<Timestamp>,
+    /// When its program ended.
+    pub ended_at: Option<Timestamp>,
+    /// How many `output` events it has so far.
+    pub events: u64,
+    /// How many bytes its program wrote, as far as they are committed.
+    pub bytes: u64,
+    /// How many line feeds are among them.
+    #[serde(default)]
+    pub lines: u64,
+    /// `sha256:` and 64 hexadecimal digits over exactly those bytes; set when the run has ended.
+    pub digest: Option<String>,
+}
+
+impl Run {
+    /// How the run ended or stands, as a sentence of few words: "succeeded", "failed with exit code 3", "ended by SIGKILL",
+    /// "could not be started: …".
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        let because = |words: &str| match &self.reason {
+            Some(reason) => format!("{words}: {reason}"),
+            None => words.to_owned(),
+        };
+        match (self.status, self.exit_code, &self.signal) {
+            (RunStatus::Queued, ..) => "queued".into(),
+            (RunStatus::Running, ..) => "running".into(),
+            (RunStatus::Succeeded, ..) => "succeeded".into(),
+            (RunStatus::Failed, Some(code), _) => format!("failed with exit code {code}"),
+            (RunStatus::Failed, None, Some(signal)) => format!("ended by {signal}"),
+            (RunStatus::Failed, None, None) => because("failed"),
+            (RunStatus::Cancelled, ..) => because("cancelled"),
+            (RunStatus::Interrupted, ..) => because("interrupted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run() -> Run {
+        serde_json::from_value(json!({
+            "id": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "taskId": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4d", "requestId": "r",
+            "runner": "shell", "prompt": "true", "status": "queued", "exitCode": null, "createdAt": "2026-01-02T09:13:58.259Z",
+            "startedAt": null, "endedAt": null, "events": 0, "bytes": 0, "digest": null,
+        }))
+        .expect("a run")
+    }
+
+    #[test]
+    fn every_status_has_one_word() {
+        for word in ["queued", "running", "succeeded", "failed", "cancelled", "interrupted"] {
+            let status = RunStatus::from_word(word).expect("known");
+            assert_eq!(status.as_str(), word);
+            assert_eq!(serde_json::to_value(status).expect("JSON"), json!(word));
+            assert_eq!(status.is_final(), word != "queued" && word != "running");
+        }
+        assert_eq!(RunStatus::from_word("Queued"), None);
+    }
+
+    #[test]
+    fn a_run_round_trips() {
+        let ended = Run { status: RunStatus::Failed, signal: Some("SIGKILL".into()), reason: Some("x".into()), lines: 3, ..run() };
+        for run in [run(), ended] {
+            let text = serde_json::to_string(&run).expect("JSON");
+            assert_eq!(serde_json::from_str::<Run>(&text).expect("a run"), run);
+        }
+        let written = serde_json::to_value(run()).expect("JSON");
+        assert_eq!(written["exitCode"], json!(null), "what is not there yet is said to be null");
+        assert_eq!(written.get("signal"), None);
+    }
+
+    #[test]
+    fn the_outcome_tells_ends_apart() {
+        let outcome = |status, exit_code, signal: Option<&str>, reason: Option<&str>| {
+            Run { status, exit_code, signal: signal.map(Into::into), reason: reason.map(Into::into), ..run() }.outcome()
+        };
+        assert_eq!(outcome(RunStatus::Succeeded, Some(0), None, None), "succeeded");
+        assert_eq!(outcome(RunStatus::Failed, Some(3), None, None), "failed with exit code 3");
+        assert_eq!(outcome(RunStatus::Failed, None, Some("SIGSEGV"), None), "ended by SIGSEGV");
+        assert_eq!(outcome(RunStatus::Failed, None, None, Some("there is no program x")), "failed: there is no program x");
+        assert_eq!(outcome(RunStatus::Interrupted, None, None, Some("the machine restarted")), "interrupted: the machine restarted");
+        assert_eq!(outcome(RunStatus::Cancelled, None, Some("SIGINT"), None), "cancelled");
+    }
+}

@@ -1,0 +1,83 @@
+//! What a page is rendered from: a state together with the cursor that it was read at, so that the stream goes on exactly where the
+//! page ends.
+
+use super::{cursor::Cursor, id::RunId, run::Run, task::Task};
+use serde::{Deserialize, Serialize};
+
+/// The first page: what needs a person, what runs, what was there lately.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardSnapshot {
+    /// Everything up to here is in this snapshot.
+    pub cursor: Cursor,
+    /// The latest tasks, newest change first, and all that need an answer or run; without their output.
+    pub tasks: Vec<Task>,
+    /// The runs of those tasks that are not over, and the last run of each other one; newest first.
+    pub runs: Vec<Run>,
+    /// The last output of each run that is not over.
+    pub tails: Vec<RunTail>,
+    /// The runners that can be chosen, the default first.
+    pub runners: Vec<String>,
+    /// What makes the next submission from this page one submission.
+    pub request_id: String,
+}
+
+/// The end of a run's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTail {
+    /// Which run.
+    pub run: RunId,
+    /// At most the last 4 KiB of its text.
+    pub text: String,
+}
+
+/// The board: the tasks that a filter lets through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardSnapshot {
+    /// Everything up to here is in this snapshot.
+    pub cursor: Cursor,
+    /// At most 200 tasks, newest change first; without their output.
+    pub tasks: Vec<Task>,
+    /// How many tasks the filter lets through.
+    pub total: u64,
+    /// The scopes there are, in order, to choose from.
+    pub scopes: Vec<String>,
+    /// The tags there are, in order, to choose from.
+    pub tags: Vec<String>,
+    /// The types there are, in order, to choose from.
+    pub kinds: Vec<String>,
+    /// The statuses there are, in order, to choose from.
+    pub statuses: Vec<String>,
+}
+
+/// One task with its runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSnapshot {
+    /// Everything up to here is in this snapshot.
+    pub cursor: Cursor,
+    /// The task, with its output as it was given.
+    pub task: Task,
+    /// The output, sanitised: safe to put into the page.
+    pub output_html: Option<String>,
+    /// Its runs, newest first.
+    pub runs: Vec<Run>,
+    /// The newest run with its output.
+    pub console: Option<ConsoleSnapshot>,
+}
+
+/// One run with what it wrote so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsoleSnapshot {
+    /// Everything up to here is in this snapshot.
+    pub cursor: Cursor,
+    /// The run.
+    pub run: Run,
+    /// The last output: all of it, or where there is more than [`ConsoleSnapshot::MAX_TEXT`] bytes, its end.
+    pub text: String,
+    /// How many bytes of the run's output come before `text`; 0 where it is complete.
+    pub text_start: u64,
+}
+
+impl ConsoleSnapshot {
+    /// How many bytes of output a page carries at the most.
+    pub const MAX_TEXT: u64 = 256 * 1024;
+}

@@ -1,0 +1,138 @@
+//! What can be typed after `kontasks`, and what is said to the person who typed it.
+
+use crate::backend::{auth::Secret, data_dir::DataDir};
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use tracing_subscriber::EnvFilter;
+
+/// A self-hosted task board with a live console
+#[derive(Debug, Parser)]
+#[command(name = "kontasks", version, about, args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What to do; without a word, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The options of `serve`, where no word is given.
+    #[command(flatten)]
+    pub serve: ServeOptions,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server (this is what happens without a command)
+    Serve(ServeOptions),
+    /// Print a link that signs a browser in once, for the server of the same data folder
+    SignInLink(DataOptions),
+    /// Hold one run; started by the server, not meant for people
+    #[command(hide = true)]
+    Supervise {
+        /// The run's own folder.
+        folder: PathBuf,
+    },
+}
+
+/// Where everything lies.
+#[derive(Clone, Debug, Args)]
+pub struct DataOptions {
+    /// The folder of the database, the configuration and the runs [default: the user's data directory, kontasks in it]
+    #[arg(long, env = "KONTASKS_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// The SQLite file [default: kontasks.db in the data folder]
+    #[arg(long, env = "KONTASKS_DATABASE", value_name = "FILE")]
+    pub database: Option<PathBuf>,
+}
+
+/// How to serve.
+#[derive(Clone, Debug, Args)]
+pub struct ServeOptions {
+    /// The address to listen at; port 0 takes any free one
+    #[arg(long, env = "KONTASKS_ADDR", value_name = "ADDRESS", default_value_t = default_address())]
+    pub addr: SocketAddr,
+    /// Where everything lies.
+    #[command(flatten)]
+    pub at: DataOptions,
+    /// The configuration file [default: kontasks.toml in the data folder]
+    #[arg(long, env = "KONTASKS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A bearer token with full rights, for automation; at least 16 characters. Taken from the environment only, since other users
+    /// of the machine can read command lines.
+    #[arg(skip = std::env::var("KONTASKS_TOKEN").ok().map(Secret::new))]
+    pub token: Option<Secret>,
+}
+
+/// `cargo leptos watch` says where it expects the server.
+fn default_address() -> SocketAddr {
+    let from_leptos = std::env::var("LEPTOS_SITE_ADDR").ok().and_then(|text| text.parse().ok());
+    from_leptos.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3000)))
+}
+
+impl DataOptions {
+    /// The data folder: the one that was named, or the one that the platform has for the user's data.
+    ///
+    /// # Errors
+    /// In words, where none was named and the user has no home.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let folder = self.data.clone().or_else(DataDir::default_path);
+        folder.ok_or_else(|| anyhow!("there is no home folder to keep data in; name a folder with --data"))
+    }
+
+    /// The SQLite file, where `folder` is the data folder.
+    ///
+    /// # Errors
+    /// In words, where the database is not a file.
+    pub fn database_file(&self, folder: &Path) -> Result<PathBuf> {
+        let Some(named) = &self.database else { return Ok(DataDir::database(folder)) };
+        match named.to_str().and_then(|text| text.split_once("://")) {
+            None => Ok(named.clone()),
+            Some(("sqlite", path)) => Ok(path.into()),
+            Some((other, _)) => bail!("a database of the kind {other}:// is not supported; name an SQLite file"),
+        }
+    }
+}
+
+/// Says a line to whoever started the program, on standard output. That nobody listens is no reason to stop.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Logs go to standard error, as much of them as `KONTASKS_LOG` wants (`info`, `debug`, `kontasks=trace`).
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("KONTASKS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_happens_without_a_word() {
+        let line = CommandLine::try_parse_from(["kontasks", "--addr", "127.0.0.1:0", "--data", "/tmp/x"]).expect("valid");
+        assert!(line.command.is_none());
+        assert_eq!(line.serve.addr.port(), 0);
+        let line = CommandLine::try_parse_from(["kontasks", "serve", "--addr", "[::1]:7"]).expect("valid");
+        assert!(matches!(line.command, Some(Command::Serve(options)) if options.addr.port() == 7));
+        assert!(CommandLine::try_parse_from(["kontasks", "serve", "--addr", "nonsense"]).is_err());
+    }
+
+    #[test]
+    fn another_kind_of_database_is_refused_in_words() {
+        let at = |database: Option<&str>| DataOptions { data: None, database: database.map(PathBuf::from) }.database_file(Path::new("/d"));
+        assert!(at(Some("postgres://x/y")).is_err_and(|error| error.to_string().contains("SQLite")));
+        for (database, file) in [(Some("sqlite:///a/b.db"), "/a/b.db"), (Some("b.db"), "b.db"), (None, "/d/kontasks.db")] {
+            assert_eq!(at(database).expect("a file"), Path::new(file));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the commands do: the parts are opened in their order, each failure in words, and closed in time.
+
+use super::{
+    command_line::{DataOptions, ServeOptions, say},
+    serve::serve,
+    state::AppState,
+};
+use crate::backend::{
+    Backend,
+    auth::{Auth, LINK_MINUTES},
+    clock::Clock,
+    config::Config,
+    data_dir::DataDir,
+    drafts::Drafts,
+    runner::Runners,
+    store::Store,
+};
+use anyhow::{Context, Result, anyhow, bail};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long the parts behind the connections may take to stop. Nothing is lost after that: what is committed is committed.
+const CLOSING: Duration = Duration::from_millis(200);
+
+/// `kontasks serve`: until SIGTERM or SIGINT.
+///
+/// # Errors
+/// In words: the data folder, the configuration, the database or the address cannot be used, or the token is too short.
+pub async fn run_server(options: ServeOptions) -> Result<()> {
+    let shutdown = CancellationToken::new();
+    stop_on_signals(&shutdown)?;
+    let data = DataDir::open(&options.at.folder()?)?;
+    let config = match &options.config {
+        Some(file) => Config::load(file, true)?,
+        None => Config::load(&DataDir::config(data.path()), false)?,
+    };
+    let listener = TcpListener::bind(options.addr)
+        .await
+        .with_context(|| format!("cannot listen at {}; --addr (or KONTASKS_ADDR) names another address", options.addr))?;
+    let address = listener.local_addr()?;
+
+    let clock = Clock::system();
+    let store = Store::open(&options.at.database_file(data.path())?, clock.clone()).await?;
+    let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
+    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
+    runners.resume().await?;
+    let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
+    let state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+
+    data.announce(address).context("cannot write down the address in the data folder")?;
+    let link = auth.issue_link().await?;
+    say(&format!("Kontasks listens on http://{address}"));
+    say(&format!("Sign in: {}", sign_in_url(address, link.reveal())));
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "listening beyond this machine without TLS: whoever is on the way can read and sign in; put a TLS proxy in front, or use --addr 127.0.0.1:{}",
+            address.port()
+        );
+    }
+    serve(listener, state).await;
+    let _ = tokio::time::timeout(CLOSING, async {
+        runners.stop().await;
+        store.close().await;
+    })
+    .await;
+    Ok(())
+}
+
+/// `kontasks sign-in-link`: for the server that runs, or will run, with that data folder.
+///
+/// # Errors
+/// In words: there is no server's data in that folder, or its database cannot be used.
+pub async fn print_sign_in_link(at: DataOptions) -> Result<()> {
+    let folder = at.folder()?;
+    let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
+        bail!("no server has been started with the data folder {}; name another with --data", folder.display());
+    };
+    let clock = Clock::system();
+    let store = Store::open(&at.database_file(&folder)?, clock.clone()).await?;
+    let link = Auth::new(store.clone(), clock, None)?.issue_link().await?;
+    store.close().await;
+    say(&sign_in_url(address, link.reveal()));
+    tracing::info!("good for {LINK_MINUTES} minutes and one sign-in");
+    Ok(())
+}
+
+/// Where a browser on this machine opens the link.
+fn sign_in_url(address: SocketAddr, secret: &str) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    format!("http://{reachable}/sign-in?token={secret}")
+}
+
+fn stop_on_signals(shutdown: &CancellationToken) -> Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).map_err(|error| anyhow!("cannot listen for signals: {error}"))?;
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::info!("stopping");
+            shutdown.cancel();
+        });
+    }
+    Ok(())
+}

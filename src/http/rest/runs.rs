@@ -1,0 +1,93 @@
+//! Runs: a prompt submitted, read, cancelled.
+
+use super::{Id, Json};
+use crate::{
+    backend::{runner::RunnerError, store::NewRun},
+    domain::{
+        id::{RunId, TaskId},
+        run::Run,
+        task::Task,
+    },
+    http::{problem::Problem, state::AppState},
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+/// A prompt as a program submits it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Submission {
+    prompt: String,
+    #[serde(default)]
+    runner: Option<String>,
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    task_id: Option<TaskId>,
+    #[serde(default)]
+    created_by: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Serialize)]
+struct Accepted {
+    run: Run,
+    task: Task,
+}
+
+/// `POST /runs`: 201 with the run and its task; 200 with the same where the `requestId` was submitted before.
+///
+/// # Errors
+/// 422 for a prompt or a runner that cannot be taken, 409 where the `requestId` came with another prompt.
+pub async fn create(State(state): State<AppState>, Json(submission): Json<Submission>) -> Result<Response, Problem> {
+    let Submission { prompt, runner, request_id, title, scope, tags, task_id, created_by } = submission;
+    let runners = &state.backend.runners;
+    // The first one is the default.
+    let runner = runner.filter(|name| !name.is_empty()).or_else(|| runners.names().into_iter().next()).unwrap_or_default();
+    let new = NewRun { prompt, runner, request_id, title, scope, tags, task_id, created_by };
+    let submitted = runners.submit(new).await.map_err(|error| match error {
+        RunnerError::Invalid(invalid) if invalid.field == "runner" => {
+            Problem::unprocessable(invalid.to_string()).with("field", "runner").with("runners", runners.names())
+        }
+        error => error.into(),
+    })?;
+    let status = if submitted.created { StatusCode::CREATED } else { StatusCode::OK };
+    let place = format!("{}/runs/{}", super::PREFIX, submitted.run.id);
+    let accepted = Accepted { run: submitted.run, task: submitted.task };
+    Ok((status, [(header::LOCATION, place)], axum::Json(accepted)).into_response())
+}
+
+/// `GET /runs/{id}`.
+///
+/// # Errors
+/// 404.
+pub async fn read(State(state): State<AppState>, Id(id): Id<RunId>) -> Result<axum::Json<Run>, Problem> {
+    find(&state, id).await.map(axum::Json)
+}
+
+/// `POST /runs/{id}/cancellation`: 202, the run will end soon.
+///
+/// # Errors
+/// 404; 409 where it has ended.
+pub async fn cancel(State(state): State<AppState>, Id(id): Id<RunId>) -> Result<StatusCode, Problem> {
+    state.backend.runners.cancel(id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The run.
+///
+/// # Errors
+/// 404.
+pub async fn find(state: &AppState, id: RunId) -> Result<Run, Problem> {
+    state.backend.store.run(id).await?.ok_or_else(|| Problem::not_found("such run"))
+}

@@ -1,0 +1,223 @@
+//! What stands between the open network and the routes: under which names the board answers, from which pages it takes requests,
+//! and what its responses allow a browser to do. Who may enter is decided elsewhere.
+//!
+//! A page of another site can make a browser send requests here (cross-site request forgery), and by a name that it controls it can
+//! even pass for this site (DNS rebinding). The first is refused by where the browser says a request comes from, the second by the
+//! name that it asks for.
+
+use super::problem::Problem;
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::{net::IpAddr, sync::Arc};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+
+/// What a page without any content of its own may do: nothing.
+const CLOSED_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The names under which the board answers besides addresses and `localhost`: lower case, without port.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(Arc<[String]>);
+
+impl Hosts {
+    /// Takes the names of the configuration.
+    #[must_use]
+    pub fn new(names: &[String]) -> Self {
+        Hosts(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
+    }
+
+    /// Whether `name` cannot have been pointed here by a stranger: an address, the machine itself, or a name from the configuration.
+    fn knows(&self, name: &str) -> bool {
+        let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") || self.0.contains(&name)
+    }
+}
+
+/// The host of an authority, without its port: `[::1]:3000` is `[::1]`.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) => host,
+        _ => authority,
+    }
+}
+
+/// Refuses requests for a name that is not the board's.
+pub async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    match requested_authority(&request) {
+        Err(problem) => problem.into_response(),
+        Ok(None) => next.run(request).await,
+        Ok(Some(authority)) if hosts.knows(without_port(&authority)) => next.run(request).await,
+        Ok(Some(authority)) => {
+            let name = without_port(&authority);
+            let detail = format!(
+                "this server is not known as {name:?}; if it should be, add the line  hosts = [{name:?}]  to kontasks.toml and start it again"
+            );
+            Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
+        }
+    }
+}
+
+/// The host and port that a request is meant for. HTTP/1.0 may leave it out, HTTP/1.1 must say it exactly once (RFC 9112, 3.2).
+fn requested_authority(request: &Request) -> Result<Option<String>, Problem> {
+    let mut named = request.headers().get_all(header::HOST).iter();
+    let (first, more) = (named.next(), named.next());
+    let missing = first.is_none() && request.uri().authority().is_none() && request.version() == Version::HTTP_11;
+    if missing || more.is_some() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the request must have one Host header"));
+    }
+    // Of the two places the header is what a browser is bound by; a request line that says otherwise is checked as well.
+    let text = match (first, request.uri().authority()) {
+        (Some(header), None) => header.to_str().map(str::to_owned).map_err(|_| ()),
+        (Some(header), Some(line)) if header.as_bytes() == line.as_str().as_bytes() => Ok(line.as_str().to_owned()),
+        (None, Some(line)) => Ok(line.as_str().to_owned()),
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => Err(()),
+    };
+    text.map(Some).map_err(|()| Problem::new(StatusCode::BAD_REQUEST, "the Host header cannot be read"))
+}
+
+/// Refuses what a page of another origin makes a browser send, where it would change something: `Sec-Fetch-Site`, or where a
+/// browser does not send it, `Origin`, has to say that it comes from here.
+pub fn refuse_foreign_changes() -> CsrfLayer<impl FnMut(ProtectionError) -> Response + Clone> {
+    CsrfLayer::new().with_rejection_response(|_: ProtectionError| foreign())
+}
+
+/// Refuses reading by a page of another origin: none may, and a stream that such a page opens would only cost. Following a link is
+/// no reading by the page that it stands on.
+pub async fn refuse_foreign_readers(request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if safe && reads_from_elsewhere(request.headers(), request.uri().path()) {
+        return foreign();
+    }
+    next.run(request).await
+}
+
+fn reads_from_elsewhere(headers: &HeaderMap, path: &str) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let for_programs = path.starts_with("/api/") || path.starts_with("/actions/");
+    match text(HeaderName::from_static("sec-fetch-site")) {
+        Some("same-origin" | "none") => return false,
+        Some(_) if for_programs => return true,
+        _ => {}
+    }
+    let host = text(header::HOST).unwrap_or_default();
+    text(header::ORIGIN).is_some_and(|origin| origin.split_once("://").is_none_or(|(_, authority)| authority != host))
+}
+
+fn foreign() -> Response {
+    Problem::new(StatusCode::FORBIDDEN, "the request comes from a page of another site, and such requests are not taken").into_response()
+}
+
+/// Adds to each response what keeps browsers from guessing, framing and telling. A page brings its own, wider policy.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CLOSED_POLICY));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// The policy of a page: its own files, inline scripts only with this response's nonce, and styles of elements, which a console's
+/// colours and sizes are made of.
+#[must_use]
+pub fn page_policy(nonce: Option<&str>) -> String {
+    let script = nonce.map(|nonce| format!(" 'nonce-{nonce}' 'wasm-unsafe-eval'")).unwrap_or_default();
+    // cargo leptos watch reloads the page over a WebSocket of its own port.
+    let reload = if std::env::var_os("LEPTOS_WATCH").is_some() { " ws://localhost:* ws://127.0.0.1:*" } else { "" };
+    format!(
+        "default-src 'none'; script-src 'self'{script}; style-src 'self'; style-src-elem 'self'; style-src-attr 'unsafe-inline'; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Of a larger one as much is thrown away, so that a client which first sends everything gets to read the answer.
+const MAX_DISCARDED: usize = 16 * MAX_BODY;
+/// How long a client may take to send a body.
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Reads each body before its handler runs, up to [`MAX_BODY`], so that all of them refuse a larger one in the same words.
+pub async fn limit_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY_TIME, read_body(body)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, body)).await,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 seconds").into_response(),
+    }
+}
+
+async fn read_body(mut body: Body) -> Result<Body, Problem> {
+    use http_body::Body as _;
+    use http_body_util::BodyExt as _;
+    if body.is_end_stream() {
+        return Ok(body);
+    }
+    let mut read = bytes::BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        length += data.len();
+        if length <= MAX_BODY {
+            read.extend_from_slice(data);
+        } else if length > MAX_DISCARDED {
+            break;
+        }
+    }
+    if length > MAX_BODY {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have at most {MAX_BODY} bytes")));
+    }
+    Ok(Body::from(read.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_configured_names_are_known() {
+        let hosts = Hosts::new(&["Board.Example.org".into()]);
+        for authority in [
+            "127.0.0.1:3000",
+            "[::1]:3000",
+            "[::1]",
+            "localhost",
+            "LOCALHOST:80",
+            "a.localhost:1",
+            "board.example.org",
+            "board.EXAMPLE.org.:443",
+        ] {
+            assert!(hosts.knows(without_port(authority)), "{authority}");
+        }
+        for authority in
+            ["evil.example", "localhost.evil.example:3000", "127.0.0.1.evil.example", "", "board.example.org.evil.example", "xlocalhost"]
+        {
+            assert!(!hosts.knows(without_port(authority)), "{authority}");
+        }
+    }
+
+    #[test]
+    fn reading_is_for_this_sites_own_pages() {
+        let request = |pairs: &[(&'static str, &'static str)]| {
+            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect::<HeaderMap>()
+        };
+        let foreign = |path: &str, pairs: &[(&'static str, &'static str)]| reads_from_elsewhere(&request(pairs), path);
+        assert!(!foreign("/api/v1/events", &[("host", "a:1")]));
+        assert!(!foreign("/api/v1/events", &[("host", "a:1"), ("origin", "http://a:1")]));
+        assert!(foreign("/api/v1/events", &[("host", "a:1"), ("origin", "http://a:2")]));
+        assert!(foreign("/api/v1/events", &[("host", "a:1"), ("origin", "null")]));
+        assert!(foreign("/api/v1/events", &[("host", "a:1"), ("sec-fetch-site", "same-site")]));
+        assert!(foreign("/", &[("host", "a:1"), ("origin", "http://a:2"), ("sec-fetch-site", "cross-site")]));
+        assert!(!foreign("/", &[("host", "a:1"), ("sec-fetch-site", "cross-site")]), "a link");
+    }
+}

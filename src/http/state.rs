@@ -1,0 +1,47 @@
+//! What every request shares.
+
+use super::{security::Hosts, streams::Streams};
+use crate::backend::{Backend, auth::Auth};
+use axum::extract::FromRef;
+use leptos::config::LeptosOptions;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// What every request shares; a cheap clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Store, runners and clock.
+    pub backend: Backend,
+    /// Sign-in.
+    pub auth: Auth,
+    /// Where pages find their assets.
+    pub leptos: LeptosOptions,
+    /// Under which names the board answers.
+    pub hosts: Hosts,
+    /// The open streams.
+    pub streams: Streams,
+    /// Which build of the page this server sends.
+    pub build: Arc<str>,
+    /// Cancelled when the server is to stop.
+    pub shutdown: CancellationToken,
+}
+
+impl AppState {
+    /// Puts together what the parts are. `hosts` are the names besides addresses and `localhost` under which the board answers.
+    #[must_use]
+    pub fn new(backend: Backend, auth: Auth, hosts: &[String], shutdown: CancellationToken) -> Self {
+        let build: Arc<str> = super::assets::build_id().into();
+        let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
+        let streams = Streams::new(HEARTBEAT, shutdown.clone());
+        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), streams, build, shutdown }
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.leptos.clone()
+    }
+}
+
+/// The longest silence of a stream before a `ping`: well below the 60 seconds after which common proxies cut.
+const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -1,0 +1,43 @@
+//! The command line.
+
+use clap::Parser;
+use kontasks::{
+    backend::runner::supervisor,
+    http::{
+        command_line::{Command, CommandLine, log_to_stderr},
+        launch,
+    },
+};
+use std::{process::ExitCode, time::Duration};
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    match line.command {
+        // Before anything starts a thread: the supervisor is a process of its own kind.
+        Some(Command::Supervise { folder }) => supervisor::run(&folder),
+        Some(Command::SignInLink(at)) => run(launch::print_sign_in_link(at)),
+        Some(Command::Serve(options)) => run(launch::run_server(options)),
+        None => run(launch::run_server(line.serve)),
+    }
+}
+
+fn run(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    log_to_stderr();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("kontasks: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(work);
+    // Whatever still waits for a disk or a terminal must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(50));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kontasks: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

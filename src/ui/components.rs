@@ -1,0 +1,16 @@
+//! The parts that pages are made of.
+
+pub mod answer_form;
+pub mod board_filter;
+pub mod connection_status;
+pub mod details;
+pub mod elapsed;
+pub mod examples;
+pub mod failure;
+pub mod header;
+pub mod labels;
+pub mod loaded;
+pub mod prompt_form;
+pub mod run_card;
+pub mod task_card;
+pub mod time;

@@ -1,0 +1,101 @@
+//! Quick actions: how a person answers a task. Every way is a plain form, so that an answer needs no script.
+
+use super::time::Time;
+use crate::{
+    api::tasks::AnswerTask,
+    domain::task::{Choice, Task},
+};
+use leptos::{form::ActionForm, prelude::*};
+
+/// The choices of a task as buttons; a box where it asks for words; the answer where one was given.
+#[component]
+pub fn AnswerForm(
+    /// The task.
+    #[prop(into)]
+    task: Signal<Task>,
+) -> impl IntoView {
+    let given = Memo::new(move |_| {
+        task.with(|task| task.answer.clone().map(|answer| (said(task, &answer.value), answer.comment, answer.answered_at)))
+    });
+    // Not the whole task: what is being typed stays when something else of it changes.
+    let asked = Memo::new(move |_| task.with(|task| (task.id.to_string(), choices(task))));
+    move || match given.get() {
+        Some((said, comment, at)) => view! {
+            <p class="answered">
+                <strong>"Answered: " {said}</strong>
+                {comment.map(|comment| view! { <q>{comment}</q> })}
+                <Time at/>
+            </p>
+        }
+        .into_any(),
+        None => {
+            let (id, choices) = asked.get();
+            form(id, choices, false)
+        }
+    }
+}
+
+/// The choices alone, for a list; nothing where the task asks for words.
+#[component]
+pub fn QuickAnswer(
+    /// The task.
+    task: Task,
+) -> impl IntoView {
+    let choices = choices(&task);
+    (!choices.is_empty()).then(|| form(task.id.to_string(), choices, true))
+}
+
+fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
+    let answer = ServerAction::<AnswerTask>::new();
+    let refused = move || answer.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
+    let waits = move || answer.pending().get();
+    let words = choices.is_empty();
+    let buttons: Vec<_> = choices
+        .into_iter()
+        .map(|choice| {
+            let variant = choice.primary.then_some("primary");
+            let size = in_list.then_some("small");
+            view! {
+                <button class="button" data-size=size data-variant=variant name="value" value=choice.value disabled=waits>
+                    {choice.label}
+                </button>
+            }
+        })
+        .collect();
+    view! {
+        <ActionForm action=answer attr:class=if in_list { "quick-answer" } else { "answer-form" }>
+            <input type="hidden" name="task_id" value=id/>
+            {words.then(|| view! {
+                <label class="field">
+                    <span>"Your answer"</span>
+                    <textarea name="value" rows="3" autocomplete="off"></textarea>
+                </label>
+                <button class="button" data-variant="primary" disabled=waits>"Answer"</button>
+            })}
+            <div class="choices">{buttons}</div>
+            {(!words && !in_list).then(|| view! {
+                <label class="field">
+                    <span>"Comment"</span>
+                    <input type="text" name="comment" placeholder="optional, sent along with the answer" autocomplete="off"/>
+                </label>
+            })}
+            {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
+        </ActionForm>
+    }
+    .into_any()
+}
+
+/// What can be chosen. An approval that names nothing is approved or rejected.
+fn choices(task: &Task) -> Vec<Choice> {
+    if !task.context.choices.is_empty() || task.kind != "approval" {
+        return task.context.choices.clone();
+    }
+    let choice =
+        |label: &str, value: &str, primary| Choice { label: label.into(), value: value.into(), primary, extra: Default::default() };
+    vec![choice("Approve", "approved", true), choice("Reject", "rejected", false)]
+}
+
+/// The answer as the person saw it: the choice's label, or the text.
+fn said(task: &Task, value: &str) -> String {
+    choices(task).into_iter().find(|choice| choice.value == value).map_or_else(|| value.to_owned(), |choice| choice.label)
+}

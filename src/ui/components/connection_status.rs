@@ -1,0 +1,63 @@
+//! Says in words whether the page is live, and offers the way out where it is not.
+
+use crate::{
+    domain::reconnect::{
+        Status,
+        words::{WayOut, words},
+    },
+    ui::hooks::{live::use_live, use_now::use_now},
+};
+use leptos::prelude::*;
+use std::time::Duration;
+
+/// The page's connection: the one element with `data-connection`, a status line that screen readers hear when it changes (but not at
+/// every second of the countdown), and "Reconnect now" or the way to sign in.
+#[component]
+pub fn ConnectionStatus() -> impl IntoView {
+    let stream = use_live().stream;
+    let view = stream.view;
+    let counts_down = Memo::new(move |_| view.get().status == Status::Waiting);
+    let now = use_now(Duration::from_secs(1), counts_down.into());
+    let words = Memo::new(move |_| {
+        let now = now.get().and_then(|at| u64::try_from(at.0).ok());
+        let view = view.get();
+        // Before the first tick nothing is left to wait for, rather than half a century.
+        let now = now.or(view.next_retry_at).unwrap_or_default();
+        words(&view, now)
+    });
+    let way_out = Memo::new(move |_| words.get().way_out);
+    view! {
+        <div class="connection">
+            <span class="connection-state" role="status" data-connection=move || view.get().status.as_str() title=move || words.get().reason>
+                {move || words.get().state}
+                <span class="connection-countdown" aria-hidden="true">{move || words.get().countdown}</span>
+            </span>
+            <button
+                type="button"
+                class="connection-action"
+                hidden=move || way_out.get() != WayOut::Reconnect
+                on:click=move |_| stream.reconnect_now.run(())
+            >
+                "Reconnect now"
+            </button>
+            <a class="connection-action" rel="external" href=move || sign_in(view.get().status) hidden=move || way_out.get() != WayOut::SignIn>
+                "Sign in"
+            </a>
+        </div>
+    }
+}
+
+/// The way back leads to the page that was left. A stream that is closed runs in a browser, so that its address can be asked.
+fn sign_in(status: Status) -> String {
+    let here = match status {
+        Status::Closed(_) => web_sys::window().and_then(|window| {
+            let location = window.location();
+            Some(format!("{}{}", location.pathname().ok()?, location.search().ok()?))
+        }),
+        _ => None,
+    };
+    match here {
+        Some(here) => format!("/sign-in?next={}", String::from(js_sys::encode_uri_component(&here))),
+        None => "/sign-in".to_owned(),
+    }
+}

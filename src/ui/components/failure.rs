@@ -1,0 +1,30 @@
+//! What a page shows in place of what could not be had.
+
+use crate::api::error::ApiError;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// A page that is not there, or could not be loaded: what is wrong, and what can be done now.
+#[component]
+pub fn Failure(
+    /// What is wrong.
+    error: ApiError,
+    /// Called to try again.
+    #[prop(into)]
+    retry: Callback<()>,
+) -> impl IntoView {
+    let heading = if error.is_missing() { "Not found" } else { "This page could not be loaded" };
+    let can_retry = !error.is_missing() && error != ApiError::SignedOut;
+    view! {
+        <Title text=heading/>
+        <section class="failure">
+            <h1>{heading}</h1>
+            <p>{error.to_string()}</p>
+            <p class="failure-actions">
+                {can_retry
+                    .then(|| view! { <button type="button" class="button" on:click=move |_| retry.run(())>"Try again"</button> })}
+                <a class="button" data-variant="quiet" href="/">"Back to Kontasks"</a>
+            </p>
+        </section>
+    }
+}

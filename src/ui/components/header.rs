@@ -1,0 +1,42 @@
+//! The bar at the top of every page: where one is, where one can go, and how the connection stands.
+
+use super::connection_status::ConnectionStatus;
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+/// Where scripts run, a browser keeps the inside of `noscript` as mere text: so it is given as one.
+const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" data-tone=\"info\"><span>Live updates are off, because JavaScript is. \
+    Everything else works: reload the page to see what is new.</span></p>";
+
+/// The bar.
+#[component]
+pub fn Header() -> impl IntoView {
+    view! {
+        <header class="site-header">
+            <div class="site-header-inner">
+                <Brand/>
+                <nav aria-label="Main">
+                    <A href="/" exact=true>"Dashboard"</A>
+                    <A href="/tasks">"Board"</A>
+                </nav>
+                <ConnectionStatus/>
+            </div>
+        </header>
+        <noscript inner_html=WITHOUT_SCRIPTS></noscript>
+    }
+}
+
+/// The name, which leads home.
+#[component]
+pub fn Brand() -> impl IntoView {
+    view! {
+        <a href="/" class="brand">
+            <svg class="brand-mark" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
+                <rect class="brand-tile" width="32" height="32" rx="7"></rect>
+                <path class="brand-chevron" d="M9 9.5 15.5 16 9 22.5"></path>
+                <rect class="brand-caret" x="18" y="19.5" width="7" height="3.2" rx="0.6"></rect>
+            </svg>
+            <span class="brand-name">"Kontasks"</span>
+        </a>
+    }
+}

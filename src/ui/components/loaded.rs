@@ -1,0 +1,48 @@
+//! A page's first content: what its resource brings, or why it could not be had.
+
+use super::failure::Failure;
+use crate::api::{
+    error::ApiError,
+    packed::Packed,
+    pages::{PageRequest, fetch_page},
+};
+use leptos::prelude::*;
+
+/// What brings a page's data, and brings it anew where the page asks for it. An error is packed as well, so that one reader reads both.
+pub type PageResource = Resource<Result<Packed, Packed>>;
+
+/// How a page's data becomes the page.
+pub type ShowPage = fn(Packed, PageResource) -> Result<AnyView, ApiError>;
+
+/// Shows what was requested. The server waits for it; in the browser a quiet placeholder stands until it is there.
+#[component]
+pub fn Loaded(
+    /// What is loaded.
+    #[prop(into)]
+    request: Signal<PageRequest>,
+    /// How it is shown.
+    view: ShowPage,
+) -> impl IntoView {
+    let resource: PageResource = Resource::new(
+        move || request.get(),
+        |request| async move { fetch_page(request).await.map_err(|error| Packed::of(&error).unwrap_or_default()) },
+    );
+    let content = move || {
+        Suspend::new(async move {
+            let loaded = match resource.await {
+                Ok(packed) => view(packed, resource),
+                Err(packed) => Err(packed.open().unwrap_or(ApiError::Failed)),
+            };
+            loaded.unwrap_or_else(|error| view! { <Failure error retry=move |()| resource.refetch()/> }.into_any())
+        })
+    };
+    view! {
+        <Transition fallback=|| {
+            view! {
+                <div class="loading" aria-busy="true">
+                    <span>"Loading…"</span>
+                </div>
+            }
+        }>{content}</Transition>
+    }
+}

@@ -1,0 +1,122 @@
+//! The prompt box. It works by a plain POST before the page is live; afterwards it checks what it can at once and keeps what was
+//! typed until the server has taken it.
+
+use crate::{
+    api::{
+        error::ApiError,
+        runs::{PromptDraft, SubmitPrompt},
+    },
+    domain::limits,
+};
+use leptos::{
+    ev::{KeyboardEvent, SubmitEvent},
+    form::ActionForm,
+    html::Textarea,
+    prelude::*,
+};
+
+/// The form.
+#[component]
+pub fn PromptForm(
+    /// The runners that can be chosen, the default first.
+    runners: Vec<String>,
+    /// What makes the next submission from this page one submission.
+    request_id: String,
+    /// What was typed and could not be taken.
+    draft: PromptDraft,
+    /// Why not.
+    refusal: Option<ApiError>,
+) -> impl IntoView {
+    let submit = ServerAction::<SubmitPrompt>::new();
+    let prompt = NodeRef::<Textarea>::new();
+    let checked = RwSignal::new(None::<ApiError>);
+    let words = Memo::new(move |_| {
+        let answered = submit.value().with(|value| value.as_ref().map(|result| result.as_ref().err().cloned()));
+        let known = checked.get().or_else(|| answered.unwrap_or_else(|| refusal.clone()));
+        known.map(|error| error.to_string())
+    });
+    Effect::new(move |_| {
+        if let Some(prompt) = prompt.get() {
+            let _ = prompt.focus();
+        }
+    });
+    let check = move |event: SubmitEvent| {
+        let text = prompt.get_untracked().map(|prompt| prompt.value()).unwrap_or_default();
+        checked.set(limits::prompt(&text).err().map(ApiError::from));
+        if checked.with_untracked(Option::is_some) {
+            event.prevent_default();
+        }
+    };
+    // Ctrl+Enter and ⌘+Enter submit from every field; Enter alone makes a new line in the prompt, since prompts often have several.
+    let submit_by_keys = move |event: KeyboardEvent| {
+        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) && !event.is_composing() {
+            event.prevent_default();
+            if let Some(form) = prompt.get_untracked().and_then(|prompt| prompt.form()) {
+                let _ = form.request_submit();
+            }
+        }
+    };
+    let chosen = draft.runner.clone();
+    let options =
+        runners.into_iter().map(|name| view! { <option selected=name == chosen value=name.clone()>{name.clone()}</option> }).collect_view();
+    view! {
+        <ActionForm action=submit attr:class="prompt-form" on:submit:capture=check on:keydown=submit_by_keys>
+            <label class="visually-hidden" for="prompt">"Prompt"</label>
+            <textarea
+                id="prompt"
+                name="prompt"
+                rows="3"
+                placeholder="What shall run?"
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+                autofocus
+                aria-describedby="prompt-error"
+                aria-invalid=move || words.with(Option::is_some).then_some("true")
+                node_ref=prompt
+                inner_html=as_content(&draft.prompt)
+            ></textarea>
+            <input type="hidden" name="request_id" value=request_id autocomplete="off"/>
+            <div class="prompt-options">
+                <label class="field" data-inline="">
+                    <span>"Runner"</span>
+                    <select name="runner">{options}</select>
+                </label>
+                <label class="field" data-inline="">
+                    <span>"Scope"</span>
+                    <input type="text" name="scope" value=draft.scope placeholder="none" autocomplete="off" autocapitalize="off" maxlength="128"/>
+                </label>
+                <label class="field" data-inline="" data-wide="">
+                    <span>"Tags"</span>
+                    <input type="text" name="tags" value=draft.tags placeholder="none" autocomplete="off" autocapitalize="off"/>
+                </label>
+                <div class="prompt-run">
+                    <span class="key-hint" aria-hidden="true"><kbd>"Ctrl"</kbd>"/"<kbd>"⌘"</kbd>" "<kbd>"Enter"</kbd></span>
+                    <button class="button" data-variant="primary" disabled=move || submit.pending().get() aria-keyshortcuts="Control+Enter Meta+Enter">
+                        "Run"
+                    </button>
+                </div>
+            </div>
+            <p id="prompt-error" class="form-error" role="alert">{words}</p>
+        </ActionForm>
+    }
+}
+
+/// The text as the content of a `textarea`: escaped, and with its own first line break kept, since parsers drop one.
+fn as_content(text: &str) -> String {
+    let kept = if text.starts_with('\n') { "\n" } else { "" };
+    format!("{kept}{}", text.replace('&', "&amp;").replace('<', "&lt;"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_content;
+
+    #[test]
+    fn what_was_typed_is_shown_as_it_was() {
+        assert_eq!(as_content("a < b && c"), "a &lt; b &amp;&amp; c");
+        assert_eq!(as_content("</textarea><script>"), "&lt;/textarea>&lt;script>");
+        assert_eq!(as_content("\nx"), "\n\nx");
+        assert_eq!(as_content(""), "");
+    }
+}

@@ -1,0 +1,33 @@
+//! Work that runs: its title, how long it has been at it, and the last lines that it wrote, as they come.
+
+use super::{elapsed::Elapsed, labels::StatusBadge};
+use crate::{
+    domain::{cursor::Cursor, run::Run},
+    ui::console::tail::ConsoleTail,
+};
+use leptos::prelude::*;
+
+/// The card.
+#[component]
+pub fn RunCard(
+    /// The run.
+    run: Signal<Run>,
+    /// Its task's title.
+    title: Signal<String>,
+    /// Where the text below ends.
+    cursor: Cursor,
+    /// The last output of the run.
+    text: String,
+) -> impl IntoView {
+    let id = run.with_untracked(|run| run.id);
+    view! {
+        <article class="run-card" data-status=move || run.with(|run| run.status.as_str())>
+            <div class="run-card-head">
+                {move || view! { <StatusBadge status=run.with(|run| run.status.as_str())/> }}
+                <h3><a href=move || run.with(|run| format!("/tasks/{}", run.task_id))>{title}</a></h3>
+                <Elapsed run/>
+            </div>
+            <ConsoleTail run=id text cursor/>
+        </article>
+    }
+}

@@ -1,0 +1,150 @@
+//! The line under a console: how the run stands, in words and a sign, what it came to, and what can be done with it.
+
+use super::earlier::address;
+use crate::{
+    api::runs::CancelRun,
+    domain::run::{Run, RunStatus},
+    domain::timestamp::Timestamp,
+    ui::{
+        components::elapsed::Elapsed,
+        hooks::{live::use_live, use_local_time::local, use_now::present},
+    },
+};
+use leptos::{form::ActionForm, prelude::*};
+
+/// The footer.
+#[component]
+pub fn ConsoleFooter(
+    /// The run as it is now.
+    #[prop(into)]
+    run: Signal<Run>,
+    /// How many lines its output has.
+    #[prop(into)]
+    lines: Signal<usize>,
+    /// Whether to offer the run's own page.
+    full_page_link: bool,
+) -> impl IntoView {
+    let live = use_live();
+    let id = run.with_untracked(|run| run.id);
+    let over = Memo::new(move |_| run.with(|run| run.status.is_final()));
+    let outcome = Memo::new(move |_| run.with(|run| (sign(run), run.outcome())));
+    // a failure's words name it already
+    let exit_code = move || run.with(|run| run.exit_code.filter(|_| run.status.is_final() && run.status != RunStatus::Failed));
+    let caught_up = move || {
+        let lines = live.caught_up.get().map_or(0, |caught_up| caught_up.lines_of(id));
+        (lines > 0).then(|| format!("caught up {}", lines_in_words(lines)))
+    };
+    let unknown_since = silent_since(over);
+    view! {
+        <footer class="console-footer">
+            <p class="console-outcome" role="status">
+                <span class="console-sign" aria-hidden="true">{move || outcome.get().0}</span>
+                <span>{move || outcome.get().1}</span>
+            </p>
+            <ul class="console-facts">
+                <li hidden=move || exit_code().is_none()>{move || exit_code().map(|code| format!("exit code {code}"))}</li>
+                <li class="console-lines">{move || lines_in_words(lines.get() as u64)}</li>
+                <li>
+                    <Elapsed run/>
+                </li>
+                <li class="console-unknown" hidden=move || unknown_since.get().is_none()>
+                    {move || unknown_since.get().map(|at| format!("not known to run since {}", local(at)))}
+                </li>
+                <li class="console-caught-up" hidden=move || caught_up().is_none()>{caught_up}</li>
+            </ul>
+            <div class="console-actions">
+                <CancelButton run over/>
+                <a href=address(id) rel="external">"Plain text"</a>
+                {full_page_link.then(|| view! { <a href=format!("/runs/{id}")>"Full page"</a> })}
+            </div>
+        </footer>
+    }
+}
+
+/// Asks for the run to be ended; a plain form, so that it needs no script.
+#[component]
+fn CancelButton(
+    /// The run.
+    run: Signal<Run>,
+    /// Whether it has ended.
+    over: Memo<bool>,
+) -> impl IntoView {
+    let id = run.with_untracked(|run| run.id);
+    let cancel = ServerAction::<CancelRun>::new();
+    let asked = move || cancel.pending().get() || matches!(cancel.value().get(), Some(Ok(())));
+    let error = move || match cancel.value().get() {
+        Some(Err(error)) => Some(error.to_string()),
+        _ => None,
+    };
+    view! {
+        <Show when=move || !over.get()>
+            <ActionForm action=cancel attr:class="console-cancel">
+                <input type="hidden" name="run_id" value=id.to_string()/>
+                <button class="button" type="submit" disabled=asked>{move || if asked() { "Cancelling…" } else { "Cancel" }}</button>
+            </ActionForm>
+            <span class="console-error" role="alert">{error}</span>
+        </Show>
+    }
+}
+
+/// Since when nothing has been heard of a run that had not ended; none while the page is live.
+fn silent_since(over: Memo<bool>) -> Signal<Option<Timestamp>> {
+    let is_live = use_live().is_live();
+    let lost = RwSignal::new(None);
+    Effect::new(move |was: Option<bool>| {
+        let is = is_live.get();
+        if is {
+            lost.set(None);
+        } else if was == Some(true) {
+            lost.set(Some(present()));
+        }
+        is
+    });
+    Signal::derive(move || lost.get().filter(|_| !over.get()))
+}
+
+/// A sign for how a run stands, different for each word of it: colour alone says nothing to some.
+fn sign(run: &Run) -> &'static str {
+    match (run.status, run.exit_code, &run.signal) {
+        (RunStatus::Queued, ..) => "○",
+        (RunStatus::Running, ..) => "●",
+        (RunStatus::Succeeded, ..) => "✓",
+        (RunStatus::Failed, Some(_), _) => "✗",
+        (RunStatus::Failed, None, Some(_)) => "↯",
+        (RunStatus::Failed, None, None) => "⊘",
+        (RunStatus::Cancelled, ..) => "■",
+        (RunStatus::Interrupted, ..) => "⚠",
+    }
+}
+
+fn lines_in_words(lines: u64) -> String {
+    match lines {
+        1 => "1 line".to_owned(),
+        lines => format!("{} lines", counted(lines)),
+    }
+}
+
+/// A number with a comma before each three digits.
+#[must_use]
+pub fn counted(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 999, 1000, 100_000, 1_234_567].map(counted), ["0", "999", "1,000", "100,000", "1,234,567"]);
+        assert_eq!([0, 1, 1000].map(lines_in_words), ["0 lines", "1 line", "1,000 lines"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The last lines of a run, live: a console in small, for lists.
+
+use super::rows;
+use crate::{
+    api::pages::load_console,
+    domain::{cursor::Cursor, event::StreamEvent, id::RunId, terminal::Screen},
+    ui::hooks::live::{Sink, SinkOptions, use_live},
+};
+use leptos::{prelude::*, task::spawn_local};
+use std::{cell::Cell, rc::Rc};
+
+/// The last `lines` lines of a run's output. What comes before is a matter for its console.
+///
+/// ## On the server
+/// The lines as they are, and the same in the first render in the browser.
+#[component]
+pub fn ConsoleTail(
+    /// Which run.
+    run: RunId,
+    /// The end of its output.
+    text: String,
+    /// Everything up to here is in `text`.
+    cursor: Cursor,
+    /// How many lines are shown.
+    #[prop(default = 6)]
+    lines: usize,
+) -> impl IntoView {
+    let screen = StoredValue::new(Screen::of(&text));
+    let html = RwSignal::new(screen.with_value(|screen| last_rows(screen, lines)));
+    let live = use_live();
+    let drawn = StoredValue::new(true);
+    let draw_soon = move || {
+        if drawn.try_update_value(|drawn| std::mem::replace(drawn, false)) == Some(true) {
+            request_animation_frame(move || {
+                drawn.try_update_value(|drawn| *drawn = true);
+                if let Some(now) = screen.try_with_value(|screen| last_rows(screen, lines))
+                    && html.try_with_untracked(|shown| *shown != now) == Some(true)
+                {
+                    html.try_set(now);
+                }
+            });
+        }
+    };
+    Effect::new(move |_| {
+        let sink = Rc::new(Cell::new(None::<Sink>));
+        let on_event = move |event: &StreamEvent, _: &Cursor| {
+            if let StreamEvent::Output(output) = event
+                && output.run == run
+            {
+                screen.try_update_value(|screen| screen.feed(&output.text));
+                draw_soon();
+            }
+        };
+        let on_reset = {
+            let sink = Rc::clone(&sink);
+            move || {
+                let Some(sink) = sink.get() else { return };
+                spawn_local(async move {
+                    // where there is none, the list that this stands in has its own way to start anew
+                    if let Ok(snapshot) = load_console(run.to_string()).await {
+                        screen.try_set_value(Screen::of(&snapshot.text));
+                        draw_soon();
+                        sink.restart(snapshot.cursor);
+                    }
+                });
+            }
+        };
+        let options = SinkOptions::new(cursor.clone()).runs(Signal::stored(vec![run])).on_event(on_event).on_reset(on_reset);
+        sink.set(Some(live.sink(options)));
+    });
+    view! { <div class="console-tail" style=format!("--rows: {lines}") inner_html=html></div> }
+}
+
+fn last_rows(screen: &Screen, lines: usize) -> String {
+    let line = |number: &usize| screen.line(*number);
+    let is_shown = |number: &usize| line(number).is_some_and(|line| !line.text().is_empty());
+    let end = (screen.first_line()..screen.lines()).rev().find(is_shown).map_or(0, |last| last + 1);
+    let mut html = String::new();
+    for line in (end.saturating_sub(lines).max(screen.first_line())..end).filter_map(|number| line(&number)) {
+        // no number: nobody knows how many lines came before
+        html.push_str("<div class=\"row\">");
+        html.push_str(&rows::content(&line));
+        html.push_str("</div>");
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let html = last_rows(&Screen::of(text), 3);
+        html.split("</div>")
+            .filter_map(|row| row.strip_prefix("<div class=\"row\"><span>")?.strip_suffix("</span>"))
+            .map(String::from)
+            .collect()
+    }
+
+    #[test]
+    fn the_end_is_shown_without_blank_lines_behind_it() {
+        assert_eq!(shown(""), [""; 0]);
+        assert_eq!(shown("a\r\n\r\nb  \r\n\r\n"), ["a", "", "b"]);
+        assert_eq!(shown(&(1..=100).map(|n| format!("{n}\r\n")).collect::<String>()), ["98", "99", "100"]);
+        assert_eq!(shown("10%\r20%"), ["20%"]);
+        assert_eq!(shown("<b>"), ["&lt;b&gt;"]);
+    }
+}

@@ -1,0 +1,8 @@
+//! Hooks: browser abilities as signals, inert on the server.
+
+mod event_source;
+pub mod live;
+pub mod use_board;
+pub mod use_event_stream;
+pub mod use_local_time;
+pub mod use_now;

@@ -1,0 +1,152 @@
+//! `Live`: the one event stream of a page, shared by all its components. Each registers a sink with the cursor of its own snapshot
+//! and the runs whose output it wants; the stream is connected while there is a sink, and from far enough back for all of them.
+
+mod catch_up;
+mod hub;
+
+pub use catch_up::CaughtUp;
+
+use super::use_event_stream::{StreamTarget, UseEventStream, use_event_stream};
+use crate::domain::{cursor::Cursor, event::StreamEvent, id::RunId, reconnect::Status};
+use hub::Hub;
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use std::rc::Rc;
+
+/// The page's stream. Made once by [`provide_live`], found by [`use_live`].
+#[derive(Clone, Copy)]
+pub struct Live {
+    /// The connection: what it is doing, and what a person can ask of it.
+    pub stream: UseEventStream,
+    /// After a lost connection was resumed: how much had been missed and has now arrived. It stands for a few seconds.
+    pub caught_up: Signal<Option<CaughtUp>>,
+    hub: StoredValue<Option<SendWrapper<Rc<Hub>>>>,
+    target: RwSignal<Option<StreamTarget>>,
+    notice: RwSignal<Option<CaughtUp>>,
+}
+
+/// What a component does with an event and its place.
+pub type OnEvent = Box<dyn Fn(&StreamEvent, &Cursor)>;
+
+/// What a component wants of the stream.
+pub struct SinkOptions {
+    /// The cursor of the snapshot that the component shows: it receives what comes after.
+    pub cursor: Cursor,
+    /// The runs whose `output` and `end` it wants. Where it changes, a new run's output comes from the last event that the sink has
+    /// seen; what came before is a matter for a snapshot.
+    pub runs: Signal<Vec<RunId>>,
+    /// Called with each event, in order, once. It runs outside of the reactive owner: signals are read by `try_` methods.
+    pub on_event: OnEvent,
+    /// Called when the component's state cannot be continued. It is to load a new snapshot and register again (or call
+    /// [`Sink::restart`]); until then the sink receives nothing.
+    pub on_reset: Box<dyn Fn()>,
+}
+
+impl SinkOptions {
+    /// A sink for tasks and runs after the cursor.
+    #[must_use]
+    pub fn new(cursor: Cursor) -> Self {
+        SinkOptions { cursor, runs: Signal::stored(Vec::new()), on_event: Box::new(|_, _| {}), on_reset: Box::new(|| {}) }
+    }
+
+    /// See [`SinkOptions::runs`].
+    #[must_use]
+    pub fn runs(mut self, runs: impl Into<Signal<Vec<RunId>>>) -> Self {
+        self.runs = runs.into();
+        self
+    }
+
+    /// See [`SinkOptions::on_event`].
+    #[must_use]
+    pub fn on_event(mut self, on_event: impl Fn(&StreamEvent, &Cursor) + 'static) -> Self {
+        self.on_event = Box::new(on_event);
+        self
+    }
+
+    /// See [`SinkOptions::on_reset`].
+    #[must_use]
+    pub fn on_reset(mut self, on_reset: impl Fn() + 'static) -> Self {
+        self.on_reset = Box::new(on_reset);
+        self
+    }
+}
+
+/// A registered sink. It is taken away when the owner in which it was registered is cleaned up.
+#[derive(Clone, Copy)]
+pub struct Sink {
+    live: Live,
+    number: u64,
+}
+
+impl Sink {
+    /// The component has loaded a snapshot with this cursor: go on from there.
+    pub fn restart(&self, cursor: Cursor) {
+        if let Some(hub) = self.live.hub() {
+            hub.restart(self.number, cursor);
+        }
+    }
+
+    /// The component wants nothing more.
+    pub fn remove(&self) {
+        if let Some(hub) = self.live.existing_hub() {
+            hub.remove(self.number);
+        }
+    }
+}
+
+impl Live {
+    /// Whether events arrive as they happen.
+    #[must_use]
+    pub fn is_live(&self) -> Signal<bool> {
+        let status = self.stream.status;
+        Signal::derive(move || status.try_get() == Some(Status::Live))
+    }
+
+    /// Registers a sink until the current owner is cleaned up. To be called in an Effect: it is what connects.
+    pub fn sink(&self, options: SinkOptions) -> Sink {
+        let live = *self;
+        let runs = options.runs;
+        let sink = Sink { live, number: self.hub().map_or(0, |hub| hub.add(options)) };
+        Effect::new(move |_| {
+            runs.track();
+            if let Some(hub) = live.existing_hub() {
+                hub.plan_soon();
+            }
+        });
+        on_cleanup(move || sink.remove());
+        sink
+    }
+
+    fn hub(&self) -> Option<SendWrapper<Rc<Hub>>> {
+        let (target, notice) = (self.target, self.notice);
+        self.hub.try_update_value(|slot| slot.get_or_insert_with(|| SendWrapper::new(Hub::new(target, notice))).clone())
+    }
+
+    fn existing_hub(&self) -> Option<SendWrapper<Rc<Hub>>> {
+        self.hub.try_get_value().flatten()
+    }
+}
+
+/// Makes the page's stream and puts it into the context. For the application, once.
+///
+/// ## On the server
+/// Connects nothing and says [`Status::Idle`], as does the first render in the browser.
+pub fn provide_live() -> Live {
+    let (target, notice) = (RwSignal::new(None), RwSignal::new(None));
+    let hub = StoredValue::new(None::<SendWrapper<Rc<Hub>>>);
+    let stream = use_event_stream(target.into(), move |delivery| {
+        let found = hub.try_get_value().flatten();
+        if let Some(hub) = found {
+            hub.accept(delivery);
+        }
+    });
+    let live = Live { stream, caught_up: notice.into(), hub, target, notice };
+    provide_context(live);
+    live
+}
+
+/// The page's stream. Where the application provides none (a component in a test), one that never connects.
+#[must_use]
+pub fn use_live() -> Live {
+    use_context::<Live>().unwrap_or_else(provide_live)
+}

@@ -1,0 +1,305 @@
+//! Who listens to the page's stream, and what the stream must therefore carry. Browser only.
+
+use super::{CaughtUp, SinkOptions};
+use crate::{
+    domain::{
+        cursor::Cursor,
+        event::{MAX_RUNS, StreamEvent},
+        id::RunId,
+    },
+    ui::hooks::use_event_stream::{Delivery, StreamTarget},
+};
+use leptos::prelude::*;
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+    time::Duration,
+};
+
+/// How long the stream outlives its last listener: from one page to the next it need not be made anew.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long the stream must be quiet to count as caught up, where what was missed concerns others.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// How long the page says that it has caught up.
+const NOTICE: Duration = Duration::from_secs(4);
+
+pub(super) struct Hub {
+    listeners: RefCell<Vec<Rc<Listener>>>,
+    next_number: Cell<u64>,
+    planned: Cell<bool>,
+    /// What the stream carries, and how far it has come; none while it is not wanted.
+    carried: RefCell<Option<Carried>>,
+    catching: RefCell<Option<Catching>>,
+    target: RwSignal<Option<StreamTarget>>,
+    notice: RwSignal<Option<CaughtUp>>,
+    this: Weak<Hub>,
+}
+
+struct Listener {
+    number: u64,
+    options: SinkOptions,
+    seen: RefCell<Cursor>,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Registered; the stream does not carry what it wants yet.
+    Joining,
+    /// Receives events.
+    Fed,
+    /// Was told to load a snapshot.
+    Reset,
+    /// Unregistered, perhaps while an event was being handed round.
+    Gone,
+}
+
+#[derive(Clone, PartialEq)]
+struct Carried {
+    runs: Vec<RunId>,
+    position: Cursor,
+}
+
+struct Catching {
+    head: u64,
+    heard: bool,
+    count: CaughtUp,
+}
+
+impl Hub {
+    pub(super) fn new(target: RwSignal<Option<StreamTarget>>, notice: RwSignal<Option<CaughtUp>>) -> Rc<Self> {
+        Rc::new_cyclic(|this| Hub {
+            listeners: RefCell::default(),
+            next_number: Cell::new(1),
+            planned: Cell::new(false),
+            carried: RefCell::default(),
+            catching: RefCell::default(),
+            target,
+            notice,
+            this: this.clone(),
+        })
+    }
+
+    pub(super) fn add(&self, options: SinkOptions) -> u64 {
+        let number = self.next_number.replace(self.next_number.get() + 1);
+        let seen = RefCell::new(options.cursor.clone());
+        self.listeners.borrow_mut().push(Rc::new(Listener { number, options, seen, state: Cell::new(State::Joining) }));
+        self.plan_soon();
+        number
+    }
+
+    pub(super) fn remove(&self, number: u64) {
+        let gone: Vec<_> = self.listeners.borrow_mut().extract_if(.., |listener| listener.number == number).collect();
+        // Let go of only here: what its callbacks own may come back to this list when it is dropped.
+        gone.iter().for_each(|listener| listener.state.set(State::Gone));
+        self.plan_soon();
+    }
+
+    pub(super) fn restart(&self, number: u64, cursor: Cursor) {
+        if let Some(listener) = self.listeners.borrow().iter().find(|listener| listener.number == number) {
+            listener.seen.replace(cursor);
+            listener.state.set(State::Joining);
+        }
+        self.plan_soon();
+    }
+
+    /// Everything that changes in one go is one change of the stream.
+    pub(super) fn plan_soon(&self) {
+        if self.planned.replace(true) {
+            return;
+        }
+        let this = self.this.clone();
+        queue_microtask(move || {
+            if let Some(hub) = this.upgrade() {
+                hub.plan();
+            }
+        });
+    }
+
+    /// Sees to it that the stream carries what the listeners want.
+    fn plan(&self) {
+        self.planned.set(false);
+        let listeners = self.listeners();
+        if listeners.is_empty() {
+            self.linger();
+            return;
+        }
+        let mut wanting: Vec<_> =
+            listeners.into_iter().filter(|listener| matches!(listener.state.get(), State::Joining | State::Fed)).collect();
+        // The newest snapshot knows best which log there is.
+        let Some(epoch) = wanting.last().map(|listener| listener.seen.borrow().epoch.clone()) else { return };
+        let stale: Vec<_> = wanting.extract_if(.., |listener| listener.seen.borrow().epoch != epoch).collect();
+        let Some(start) = wanting.iter().map(|listener| listener.seen.borrow().seq).min() else { return };
+        let runs = runs_of(&wanting);
+        let suffices = self.carried.borrow().as_ref().is_some_and(|carried| {
+            let late =
+                |listener: &Rc<Listener>| listener.state.get() == State::Joining && listener.seen.borrow().seq < carried.position.seq;
+            carried.runs == runs && carried.position.epoch == epoch && !wanting.iter().any(late)
+        });
+        wanting.iter().for_each(|listener| listener.state.set(State::Fed));
+        if !suffices {
+            let position = Cursor { epoch, seq: start };
+            self.target.try_set(Some(StreamTarget { url: address(&runs), after: Some(position.clone()) }));
+            self.carried.replace(Some(Carried { runs, position }));
+        }
+        stale.iter().for_each(|listener| listener.reset());
+    }
+
+    fn linger(&self) {
+        let this = self.this.clone();
+        set_timeout(
+            move || {
+                if let Some(hub) = this.upgrade().filter(|hub| hub.listeners.borrow().is_empty()) {
+                    hub.carried.replace(None);
+                    if hub.target.try_with_untracked(Option::is_some) == Some(true) {
+                        hub.target.try_set(None);
+                    }
+                }
+            },
+            LINGER,
+        );
+    }
+
+    /// Takes what the stream delivers, in order.
+    pub(super) fn accept(&self, delivery: Delivery<'_>) {
+        match delivery {
+            Delivery::Hello { hello, resumed } => {
+                let behind = self.carried.borrow().as_ref().is_some_and(|carried| carried.position.seq < hello.head);
+                if resumed && behind {
+                    self.catching.replace(Some(Catching { head: hello.head, heard: false, count: CaughtUp::default() }));
+                    self.watch_quiet();
+                }
+            }
+            Delivery::Event { event, cursor } => {
+                self.count(event, cursor);
+                if let Some(carried) = self.carried.borrow_mut().as_mut() {
+                    carried.position = cursor.clone();
+                }
+                self.hand_round(event, cursor);
+            }
+            Delivery::Reset { cursor } => {
+                self.catching.replace(None);
+                if let (Some(carried), Some(cursor)) = (self.carried.borrow_mut().as_mut(), cursor) {
+                    carried.position = cursor.clone();
+                }
+                self.listeners().iter().filter(|listener| listener.state.get() == State::Fed).for_each(|listener| listener.reset());
+            }
+        }
+    }
+
+    fn hand_round(&self, event: &StreamEvent, cursor: &Cursor) {
+        let run = match event {
+            StreamEvent::Output(output) => Some(output.run),
+            StreamEvent::End(end) => Some(end.run),
+            _ => None,
+        };
+        let mut missing = false;
+        for listener in self.listeners() {
+            if listener.state.get() != State::Fed || cursor.seq <= listener.seen.borrow().seq {
+                continue;
+            }
+            listener.seen.replace(cursor.clone());
+            if run.is_none_or(|run| listener.wants(run)) {
+                (listener.options.on_event)(event, cursor);
+                // An event can make a component want another run: the stream must carry it before the next event passes.
+                missing |= run.is_none() && listener.state.get() == State::Fed && self.lacks_runs_of(&listener);
+            }
+        }
+        if missing {
+            self.plan();
+        }
+    }
+
+    fn lacks_runs_of(&self, listener: &Listener) -> bool {
+        let carried = self.carried.borrow();
+        let runs = carried.as_ref().map(|carried| carried.runs.as_slice()).unwrap_or_default();
+        listener.runs().iter().any(|run| !runs.contains(run))
+    }
+
+    fn listeners(&self) -> Vec<Rc<Listener>> {
+        self.listeners.borrow().clone()
+    }
+
+    fn count(&self, event: &StreamEvent, cursor: &Cursor) {
+        let mut reached = false;
+        if let Some(catching) = self.catching.borrow_mut().as_mut() {
+            catching.heard = true;
+            reached = cursor.seq >= catching.head;
+            if let StreamEvent::Output(output) = event
+                && cursor.seq <= catching.head
+            {
+                catching.count.count(output);
+            }
+        }
+        if reached {
+            self.caught_up();
+        }
+    }
+
+    fn watch_quiet(&self) {
+        let this = self.this.clone();
+        set_timeout(
+            move || {
+                let Some(hub) = this.upgrade() else { return };
+                let heard = hub.catching.borrow_mut().as_mut().map(|catching| std::mem::take(&mut catching.heard));
+                match heard {
+                    Some(true) => hub.watch_quiet(),
+                    Some(false) => hub.caught_up(),
+                    None => {}
+                }
+            },
+            QUIET,
+        );
+    }
+
+    fn caught_up(&self) {
+        let Some(Catching { count, .. }) = self.catching.take() else { return };
+        if count.lines == 0 {
+            return;
+        }
+        self.notice.try_set(Some(count.clone()));
+        let notice = self.notice;
+        set_timeout(
+            move || {
+                if notice.try_with_untracked(|shown| shown.as_ref() == Some(&count)) == Some(true) {
+                    notice.try_set(None);
+                }
+            },
+            NOTICE,
+        );
+    }
+}
+
+impl Listener {
+    fn runs(&self) -> Vec<RunId> {
+        self.options.runs.try_get_untracked().unwrap_or_default()
+    }
+
+    fn wants(&self, run: RunId) -> bool {
+        self.options.runs.try_with_untracked(|runs| runs.contains(&run)).unwrap_or(false)
+    }
+
+    fn reset(&self) {
+        self.state.set(State::Reset);
+        (self.options.on_reset)();
+    }
+}
+
+/// The runs to be named, in a fixed order: as many as the server takes, and those of the newest listeners first.
+fn runs_of(wanting: &[Rc<Listener>]) -> Vec<RunId> {
+    let mut runs = Vec::new();
+    for run in wanting.iter().rev().flat_map(|listener| listener.runs()) {
+        if runs.len() < MAX_RUNS && !runs.contains(&run) {
+            runs.push(run);
+        }
+    }
+    runs.sort_unstable();
+    runs
+}
+
+fn address(runs: &[RunId]) -> String {
+    let query: Vec<String> = runs.iter().map(|run| format!("run={run}")).collect();
+    if query.is_empty() { "/api/v1/events".to_owned() } else { format!("/api/v1/events?{}", query.join("&")) }
+}

@@ -1,0 +1,8 @@
+//! One file a page.
+
+pub mod board;
+pub mod dashboard;
+pub mod not_found;
+pub mod run;
+pub mod sign_in;
+pub mod task;

@@ -1,0 +1,17 @@
+//! The page for an address that leads nowhere.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// The page. The status that says the same to programs is the router's matter.
+#[component]
+pub fn NotFoundPage() -> impl IntoView {
+    view! {
+        <Title text="Not found"/>
+        <section class="failure">
+            <h1>"Not found"</h1>
+            <p>"There is no page at this address."</p>
+            <p class="failure-actions"><a class="button" data-variant="quiet" href="/">"Back to Kontasks"</a></p>
+        </section>
+    }
+}

@@ -1,0 +1,54 @@
+//! One run on a page of its own: nothing but its console.
+
+use crate::{
+    api::pages::PageRequest,
+    domain::snapshot::ConsoleSnapshot,
+    ui::{
+        components::{loaded::Loaded, time::Time},
+        console::Console,
+    },
+};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+
+/// The page's route. Its code is a chunk of its own, which the browser loads when it first shows such a page.
+pub struct RunRoute;
+
+#[lazy_route]
+impl LazyRoute for RunRoute {
+    fn data() -> Self {
+        RunRoute
+    }
+
+    fn view(_this: Self) -> AnyView {
+        view! { <RunPage/> }.into_any()
+    }
+}
+
+#[component]
+fn RunPage() -> impl IntoView {
+    let params = use_params_map();
+    let request = Signal::derive(move || PageRequest::console(params.with(|params| params.get("id").unwrap_or_default())));
+    view! { <Loaded request view=|packed, _| packed.open().map(|snapshot| view! { <RunConsole snapshot/> }.into_any())/> }
+}
+
+#[component]
+fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
+    let run = snapshot.run.clone();
+    let title = run.prompt.lines().next().unwrap_or_default().to_owned();
+    view! {
+        <Title text=title.clone()/>
+        <div class="run-page">
+            <header class="page-head">
+                <a class="back" href=format!("/tasks/{}", run.task_id)>"Back to the task"</a>
+                <h1 data-kind="command">{title}</h1>
+                <p class="page-meta">
+                    <span>{run.runner.clone()}</span>
+                    <Time at=run.created_at/>
+                </p>
+            </header>
+            <Console snapshot fill=true/>
+        </div>
+    }
+}
