@@ -39,9 +39,10 @@ test: ## Every test: Rust, wasm in Chromium, Playwright
 	@$(MAKE) --no-print-directory test-wasm
 	@$(MAKE) --no-print-directory test-e2e
 
+# The shell that prompts are written for, whoever's shell it is.
 test-rust: ## The server's unit, property, integration and doc tests
 	@scripts/setup.sh build
-	$(with) cargo test $(locked) --features ssr
+	SHELL=/bin/sh $(with) cargo test $(locked) --features ssr
 
 test-wasm: ## The page's own tests, in headless Chromium
 	@scripts/setup.sh build test

@@ -94,6 +94,25 @@ impl Drop for Place {
     }
 }
 
+/// Where a program stands still until the test has seen enough. Written into a prompt it is the shell's command to wait.
+pub struct Gate(PathBuf);
+
+impl Gate {
+    pub fn new(place: &Place, name: &str) -> Self {
+        Gate(place.data.join(format!("gate {name}")))
+    }
+
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("written");
+    }
+}
+
+impl std::fmt::Display for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "until test -e '{}'; do sleep 0.01; done", self.0.display())
+    }
+}
+
 impl Server {
     pub async fn submit(&self, prompt: &str) -> Run {
         self.submit_to("shell", prompt).await.expect("accepted")
