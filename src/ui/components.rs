@@ -9,6 +9,7 @@ pub mod examples;
 pub mod failure;
 pub mod header;
 pub mod labels;
+pub mod list;
 pub mod loaded;
 pub mod prompt_form;
 pub mod run_card;

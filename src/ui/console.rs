@@ -145,7 +145,7 @@ pub fn Console(
                     </span>
                 </button>
             </div>
-            <ConsoleFooter run lines=report.lines full_page_link=!fill/>
+            <ConsoleFooter run=Memo::new(move |_| run.get()) lines=report.lines full_page_link=!fill/>
         </section>
     }
 }

@@ -1,5 +1,6 @@
 //! Hooks: browser abilities as signals, inert on the server.
 
+pub mod effect;
 mod event_source;
 pub mod live;
 pub mod use_board;

@@ -31,7 +31,7 @@ fn stream() -> (UseEventStream, Log, Mounted) {
             };
             written.borrow_mut().push(line);
         });
-        assert_eq!(stream.status.get_untracked(), Status::Idle, "the first render says what the server said");
+        assert_eq!(stream.status().get_untracked(), Status::Idle, "the first render says what the server said");
         assert_eq!(number("fake.sources.length"), 0, "nothing connects while rendering");
         made.replace(Some(stream));
     });
@@ -44,7 +44,7 @@ async fn live() -> (UseEventStream, Log, Mounted) {
     until("a connection", || number("fake.sources.length") == 1).await;
     open();
     hello(12);
-    assert_eq!(made.0.status.get_untracked(), Status::Live);
+    assert_eq!(made.0.status().get_untracked(), Status::Live);
     made
 }
 
@@ -60,7 +60,7 @@ async fn it_connects_after_the_cursor_and_delivers_in_order() {
     board(13);
     output(RUN, "two\n", 14);
     assert_eq!(*log.borrow(), ["hello false", "k-11", "k-12", "k-13", "k-14"]);
-    assert_eq!(stream.last_cursor.get_untracked().map(|cursor| cursor.seq), Some(14));
+    assert_eq!(stream.last_cursor().map(|cursor| cursor.seq), Some(14));
 }
 
 #[wasm_bindgen_test]
@@ -68,7 +68,7 @@ async fn the_first_error_closes_shows_and_resumes() {
     let (stream, log, _handle) = live().await;
     board(11);
     lose();
-    assert_eq!((stream.status.get_untracked(), stream.attempt.get_untracked()), (Status::Waiting, 1), "at once, before the probe");
+    assert_eq!((stream.status().get_untracked(), stream.attempt().get_untracked()), (Status::Waiting, 1), "at once, before the probe");
     assert_eq!((number("fake.open()"), number("fake.listeners")), (0, 0));
     until("a probe", || number("fake.probes.length") == 1).await;
     assert_eq!(text("fake.probes[0].url").split("/events").last(), Some("?after=k-11"));
@@ -86,9 +86,9 @@ async fn a_probe_finds_the_sign_out_and_nothing_connects_again() {
     let (stream, _log, _handle) = live().await;
     lose();
     answer("401").await;
-    until("the end", || stream.status.get_untracked() == Status::Closed(Closed::SignedOut)).await;
+    until("the end", || stream.status().get_untracked() == Status::Closed(Closed::SignedOut)).await;
     js("window.dispatchEvent(new Event('online')); window.dispatchEvent(new Event('pageshow'))");
-    stream.reconnect_now.run(());
+    stream.reconnect_now();
     sleep(400).await;
     assert_eq!((number("fake.sources.length"), number("fake.open()")), (1, 0));
 }
@@ -98,10 +98,10 @@ async fn retry_after_is_read_from_the_probe() {
     let (stream, _log, _handle) = live().await;
     lose();
     answer("503, { 'Retry-After': '20' }").await;
-    let far = || stream.next_retry_at.get_untracked().is_some_and(|at| at.0 as f64 - js_sys::Date::now() > 15_000.0);
+    let far = || stream.next_retry_at().get_untracked().is_some_and(|at| at.0 as f64 - js_sys::Date::now() > 15_000.0);
     until("a later attempt", far).await;
-    stream.reconnect_now.run(());
-    assert_eq!((stream.status.get_untracked(), number("fake.open()")), (Status::Connecting, 1));
+    stream.reconnect_now();
+    assert_eq!((stream.status().get_untracked(), number("fake.open()")), (Status::Connecting, 1));
 }
 
 #[wasm_bindgen_test]
@@ -109,8 +109,8 @@ async fn force_logout_is_the_last_word() {
     let (stream, log, _handle) = live().await;
     say("force_logout", "{ reason: 'ended elsewhere' }", "");
     board(11);
-    assert_eq!(stream.status.get_untracked(), Status::Closed(Closed::SignedOut));
-    assert_eq!(stream.error.get_untracked().map(|error| error.to_string()).as_deref(), Some("ended elsewhere"));
+    assert_eq!(stream.status().get_untracked(), Status::Closed(Closed::SignedOut));
+    assert_eq!(stream.error().get_untracked().map(|error| error.to_string()).as_deref(), Some("ended elsewhere"));
     assert_eq!(*log.borrow(), ["hello false"]);
     assert_eq!(number("fake.listeners"), 0);
 }
@@ -119,7 +119,7 @@ async fn force_logout_is_the_last_word() {
 async fn leaving_the_page_closes_and_coming_back_resumes_once() {
     let (stream, _log, _handle) = live().await;
     js("window.dispatchEvent(new Event('pagehide'))");
-    assert_eq!((stream.status.get_untracked(), number("fake.open()")), (Status::Paused(Pause::Away), 0));
+    assert_eq!((stream.status().get_untracked(), number("fake.open()")), (Status::Paused(Pause::Away), 0));
     js("window.dispatchEvent(new Event('pageshow')); window.dispatchEvent(new Event('online'))");
     js("document.dispatchEvent(new Event('visibilitychange'))");
     assert_eq!((number("fake.sources.length"), number("fake.open()"), number("fake.unload")), (2, 1, 0));
@@ -165,7 +165,7 @@ async fn a_thousand_reconnects_leave_listeners_and_memory_as_they_were() {
     let (listeners, mut memory) = (number("fake.listeners"), 0);
     for turn in 0..1_100 {
         lose();
-        stream.reconnect_now.run(());
+        stream.reconnect_now();
         open();
         hello(12);
         sleep(0).await;

@@ -89,7 +89,7 @@ async fn several_sinks_share_one_connection_from_the_earliest_cursor() {
     board(13);
     assert_eq!(*early.borrow(), ["board 11", "out 12", "board 13"]);
     assert_eq!(*late.borrow(), ["board 13"], "only what comes after its own cursor, and no run that it did not name");
-    assert!(live.is_live().get_untracked());
+    assert!(live.is_live());
 }
 
 #[wasm_bindgen_test]
@@ -194,7 +194,7 @@ async fn after_a_loss_the_missed_lines_are_counted() {
     let (_, _, _one) = component(live, 10, Signal::stored(vec![run(RUN)]));
     connected(1).await;
     output(RUN, "before\n", 20);
-    assert_eq!(live.caught_up.get_untracked(), None);
+    assert_eq!(live.caught_up(), None);
     lose();
     until("a second connection", || number("fake.sources.length") == 2).await;
     open();
@@ -202,7 +202,7 @@ async fn after_a_loss_the_missed_lines_are_counted() {
     output(RUN, "one\ntwo\n", 21);
     output(RUN, "three\n", 23);
     output(RUN, "live again\n", 24);
-    let caught_up = live.caught_up.get_untracked().expect("a notice");
+    let caught_up = live.caught_up().expect("a notice");
     assert_eq!((caught_up.lines, caught_up.lines_of(run(RUN)), caught_up.lines_of(run(OTHER_RUN))), (3, 3, 0));
 }
 

@@ -23,7 +23,7 @@ pub fn AnswerForm(
         Some((said, comment, at)) => view! {
             <p class="answered">
                 <strong>"Answered: " {said}</strong>
-                {comment.map(|comment| view! { <q>{comment}</q> })}
+                {comment.map(|comment| view! { <q>{comment}</q> }.into_any())}
                 <Time at/>
             </p>
         }
@@ -48,7 +48,6 @@ pub fn QuickAnswer(
 fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
     let answer = ServerAction::<AnswerTask>::new();
     let refused = move || answer.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
-    let waits = move || answer.pending().get();
     let words = choices.is_empty();
     let buttons: Vec<_> = choices
         .into_iter()
@@ -56,10 +55,11 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
             let variant = choice.primary.then_some("primary");
             let size = in_list.then_some("small");
             view! {
-                <button class="button" data-size=size data-variant=variant name="value" value=choice.value disabled=waits>
+                <button class="button" data-size=size data-variant=variant name="value" value=choice.value disabled=move || answer.pending().get()>
                     {choice.label}
                 </button>
             }
+            .into_any()
         })
         .collect();
     view! {
@@ -70,16 +70,16 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
                     <span>"Your answer"</span>
                     <textarea name="value" rows="3" autocomplete="off"></textarea>
                 </label>
-                <button class="button" data-variant="primary" disabled=waits>"Answer"</button>
-            })}
+                <button class="button" data-variant="primary" disabled=move || answer.pending().get()>"Answer"</button>
+            }.into_any())}
             <div class="choices">{buttons}</div>
             {(!words && !in_list).then(|| view! {
                 <label class="field">
                     <span>"Comment"</span>
                     <input type="text" name="comment" placeholder="optional, sent along with the answer" autocomplete="off"/>
                 </label>
-            })}
-            {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
+            }.into_any())}
+            {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
         </ActionForm>
     }
     .into_any()

@@ -1,7 +1,10 @@
 //! The board's filter: a form whose values are the page's address. Without scripts it is sent by its button; with them every change
 //! is an address of its own.
 
-use super::labels::{percent_encoded, spaced};
+use super::{
+    labels::{percent_encoded, spaced},
+    list::List,
+};
 use crate::domain::{filter::TaskFilter, snapshot::BoardSnapshot, task::Task};
 use leptos::{
     ev::SubmitEvent,
@@ -124,9 +127,12 @@ pub fn BoardFilter(
                 <span>{member.label}</span>
                 <select name=member.name node_ref=list on:change=move |_| on_change()>
                     <option value="">"Any"</option>
-                    <For each=options key=|word| word.clone() let:word>
-                        <option value=word.clone() selected=chosen.get_untracked() == word>{spaced(&word)}</option>
-                    </For>
+                    <List
+                        keys=Box::new(options)
+                        item=Box::new(move |word| {
+                            view! { <option value=word.clone() selected=chosen.get_untracked() == word>{spaced(&word)}</option> }.into_any()
+                        })
+                    />
                 </select>
             </label>
         }

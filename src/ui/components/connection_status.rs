@@ -15,32 +15,31 @@ use std::time::Duration;
 #[component]
 pub fn ConnectionStatus() -> impl IntoView {
     let stream = use_live().stream;
-    let view = stream.view;
-    let counts_down = Memo::new(move |_| view.get().status == Status::Waiting);
-    let now = use_now(Duration::from_secs(1), counts_down.into());
+    let counts_down = Memo::new(move |_| stream.view().status == Status::Waiting);
+    let now = use_now(Duration::from_secs(1), counts_down);
     let words = Memo::new(move |_| {
-        let now = now.get().and_then(|at| u64::try_from(at.0).ok());
-        let view = view.get();
+        let now = now().and_then(|at| u64::try_from(at.0).ok());
+        let view = stream.view();
         // Before the first tick nothing is left to wait for, rather than half a century.
         let now = now.or(view.next_retry_at).unwrap_or_default();
         words(&view, now)
     });
-    let way_out = Memo::new(move |_| words.get().way_out);
+    let way_out = move || words.with(|words| words.way_out);
     view! {
         <div class="connection">
-            <span class="connection-state" role="status" data-connection=move || view.get().status.as_str() title=move || words.get().reason>
+            <span class="connection-state" role="status" data-connection=move || stream.view().status.as_str() title=move || words.get().reason>
                 {move || words.get().state}
                 <span class="connection-countdown" aria-hidden="true">{move || words.get().countdown}</span>
             </span>
             <button
                 type="button"
                 class="connection-action"
-                hidden=move || way_out.get() != WayOut::Reconnect
-                on:click=move |_| stream.reconnect_now.run(())
+                hidden=move || way_out() != WayOut::Reconnect
+                on:click=move |_| stream.reconnect_now()
             >
                 "Reconnect now"
             </button>
-            <a class="connection-action" rel="external" href=move || sign_in(view.get().status) hidden=move || way_out.get() != WayOut::SignIn>
+            <a class="connection-action" rel="external" href=move || sign_in(stream.view().status) hidden=move || way_out() != WayOut::SignIn>
                 "Sign in"
             </a>
         </div>

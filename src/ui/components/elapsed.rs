@@ -1,7 +1,7 @@
 //! How long a run took, or has been taking.
 
 use crate::{
-    domain::run::Run,
+    domain::{run::Run, timestamp::Timestamp},
     ui::hooks::{live::use_live, use_now::use_now},
 };
 use leptos::prelude::*;
@@ -12,21 +12,23 @@ use std::time::Duration;
 #[component]
 pub fn Elapsed(
     /// The run.
-    #[prop(into)]
-    run: Signal<Run>,
+    run: Memo<Run>,
 ) -> impl IntoView {
-    let live = use_live().is_live();
-    let runs = Memo::new(move |_| run.with(|run| !run.status.is_final() && run.started_at.is_some()) && live.get());
-    let now = use_now(Duration::from_secs(1), runs.into());
-    let words = move || {
-        run.with(|run| {
-            let started = run.started_at?;
-            let until = run.ended_at.or_else(|| now.get())?;
-            Some(duration(until.since(started)))
-        })
-        .unwrap_or_default()
-    };
-    view! { <span class="elapsed">{words}</span> }
+    let live = use_live();
+    let runs = Memo::new(move |_| run.with(|run| !run.status.is_final() && run.started_at.is_some()) && live.is_live());
+    let now = use_now(Duration::from_secs(1), runs);
+    view! { <span class="elapsed">{move || run.with(|run| time_taken(run, &now))}</span> }
+}
+
+/// How long an ended run took; nothing where it was never started.
+#[must_use]
+pub fn took(run: &Run) -> String {
+    time_taken(run, &|| None)
+}
+
+fn time_taken(run: &Run, now: &dyn Fn() -> Option<Timestamp>) -> String {
+    let until = run.ended_at.or_else(now);
+    run.started_at.zip(until).map(|(start, until)| duration(until.since(start))).unwrap_or_default()
 }
 
 /// Milliseconds in words that take little room: `< 0.1 s`, `0.4 s`, `12 s`, `3 min 05 s`, `1 h 02 min`.

@@ -43,6 +43,7 @@ pub fn Examples(
                     </ActionForm>
                 </li>
             }
+            .into_any()
         })
         .collect_view();
     view! {
@@ -50,7 +51,7 @@ pub fn Examples(
             <h2 id="examples-heading">"Nothing has run here yet"</h2>
             <p>"Type a command above, or try one of these. Each runs in your shell with one click."</p>
             <ul class="examples">{examples}</ul>
-            {move || failed().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
+            {move || failed().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
         </section>
     }
 }

@@ -22,7 +22,7 @@ pub fn Failure(
             <p>{error.to_string()}</p>
             <p class="failure-actions">
                 {can_retry
-                    .then(|| view! { <button type="button" class="button" on:click=move |_| retry.run(())>"Try again"</button> })}
+                    .then(|| view! { <button type="button" class="button" on:click=move |_| retry.run(())>"Try again"</button> }.into_any())}
                 <a class="button" data-variant="quiet" href="/">"Back to Kontasks"</a>
             </p>
         </section>

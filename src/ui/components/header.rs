@@ -2,7 +2,7 @@
 
 use super::connection_status::ConnectionStatus;
 use leptos::prelude::*;
-use leptos_router::components::A;
+use leptos_router::hooks::use_location;
 
 /// Where scripts run, a browser keeps the inside of `noscript` as mere text: so it is given as one.
 const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" data-tone=\"info\"><span>Live updates are off, because JavaScript is. \
@@ -11,14 +11,16 @@ const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" data-tone=\"info\"><span>Live
 /// The bar.
 #[component]
 pub fn Header() -> impl IntoView {
+    let path = use_location().pathname;
+    let link = |to: &'static str, name: &'static str| {
+        let is_shown = move || path.with(|path| path == to || (to == "/tasks" && path.starts_with("/tasks/")));
+        view! { <a href=to aria-current=move || is_shown().then_some("page")>{name}</a> }.into_any()
+    };
     view! {
         <header class="site-header">
             <div class="site-header-inner">
                 <Brand/>
-                <nav aria-label="Main">
-                    <A href="/" exact=true>"Dashboard"</A>
-                    <A href="/tasks">"Board"</A>
-                </nav>
+                <nav aria-label="Main">{link("/", "Dashboard")} {link("/tasks", "Board")}</nav>
                 <ConnectionStatus/>
             </div>
         </header>

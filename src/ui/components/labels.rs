@@ -36,10 +36,13 @@ pub fn Labels(
     /// The tags.
     tags: Vec<String>,
 ) -> impl IntoView {
-    let scope = scope.map(|scope| view! { <a class="label" data-kind="scope" href=board("scope", &scope)>{scope.clone()}</a> });
-    let tags =
-        tags.into_iter().map(|tag| view! { <a class="label" data-kind="tag" href=board("tag", &tag)>{tag.clone()}</a> }).collect_view();
-    view! { <span class="labels">{scope}{tags}</span> }
+    let label = |kind: &'static str, word: String| {
+        let address = board(kind, &word);
+        view! { <a class="label" data-kind=kind href=address>{word}</a> }.into_any()
+    };
+    let labels: Vec<_> =
+        scope.into_iter().map(|scope| label("scope", scope)).chain(tags.into_iter().map(|tag| label("tag", tag))).collect();
+    view! { <span class="labels">{labels}</span> }
 }
 
 /// The address of the board where one member of the filter has that value.

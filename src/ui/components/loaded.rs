@@ -18,15 +18,12 @@ pub type ShowPage = fn(Packed, PageResource) -> Result<AnyView, ApiError>;
 #[component]
 pub fn Loaded(
     /// What is loaded.
-    #[prop(into)]
-    request: Signal<PageRequest>,
+    request: Box<dyn Fn() -> PageRequest + Send + Sync>,
     /// How it is shown.
     view: ShowPage,
 ) -> impl IntoView {
-    let resource: PageResource = Resource::new(
-        move || request.get(),
-        |request| async move { fetch_page(request).await.map_err(|error| Packed::of(&error).unwrap_or_default()) },
-    );
+    let resource: PageResource =
+        Resource::new(request, |request| async move { fetch_page(request).await.map_err(|error| Packed::of(&error).unwrap_or_default()) });
     let content = move || {
         Suspend::new(async move {
             let loaded = match resource.await {

@@ -7,6 +7,7 @@ use crate::{
         runs::{PromptDraft, SubmitPrompt},
     },
     domain::limits,
+    ui::hooks::effect::effect,
 };
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},
@@ -29,23 +30,26 @@ pub fn PromptForm(
 ) -> impl IntoView {
     let submit = ServerAction::<SubmitPrompt>::new();
     let prompt = NodeRef::<Textarea>::new();
-    let checked = RwSignal::new(None::<ApiError>);
+    // Empty where nothing is wrong.
+    let checked = RwSignal::new(String::new());
+    let refusal = refusal.map(|error| error.to_string()).unwrap_or_default();
     let words = Memo::new(move |_| {
-        let answered = submit.value().with(|value| value.as_ref().map(|result| result.as_ref().err().cloned()));
-        let known = checked.get().or_else(|| answered.unwrap_or_else(|| refusal.clone()));
-        known.map(|error| error.to_string())
+        let answered = submit.value().with(|value| value.as_ref().map(|result| result.as_ref().err().map(ToString::to_string)));
+        let found = checked.get();
+        if found.is_empty() { answered.map_or_else(|| refusal.clone(), Option::unwrap_or_default) } else { found }
     });
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(prompt) = prompt.get() {
             let _ = prompt.focus();
         }
     });
     let check = move |event: SubmitEvent| {
         let text = prompt.get_untracked().map(|prompt| prompt.value()).unwrap_or_default();
-        checked.set(limits::prompt(&text).err().map(ApiError::from));
-        if checked.with_untracked(Option::is_some) {
+        let found = limits::prompt(&text).err().map(|invalid| ApiError::from(invalid).to_string()).unwrap_or_default();
+        if !found.is_empty() {
             event.prevent_default();
         }
+        checked.set(found);
     };
     // Ctrl+Enter and ⌘+Enter submit from every field; Enter alone makes a new line in the prompt, since prompts often have several.
     let submit_by_keys = move |event: KeyboardEvent| {
@@ -57,8 +61,10 @@ pub fn PromptForm(
         }
     };
     let chosen = draft.runner.clone();
-    let options =
-        runners.into_iter().map(|name| view! { <option selected=name == chosen value=name.clone()>{name.clone()}</option> }).collect_view();
+    let options: Vec<_> = runners
+        .into_iter()
+        .map(|name| view! { <option selected=name == chosen value=name.clone()>{name.clone()}</option> }.into_any())
+        .collect();
     view! {
         <ActionForm action=submit attr:class="prompt-form" on:submit:capture=check on:keydown=submit_by_keys>
             <label class="visually-hidden" for="prompt">"Prompt"</label>
@@ -72,7 +78,7 @@ pub fn PromptForm(
                 spellcheck="false"
                 autofocus
                 aria-describedby="prompt-error"
-                aria-invalid=move || words.with(Option::is_some).then_some("true")
+                aria-invalid=move || words.with(|words| !words.is_empty()).then_some("true")
                 node_ref=prompt
                 inner_html=as_content(&draft.prompt)
             ></textarea>
@@ -97,7 +103,7 @@ pub fn PromptForm(
                     </button>
                 </div>
             </div>
-            <p id="prompt-error" class="form-error" role="alert">{words}</p>
+            <p id="prompt-error" class="form-error" role="alert">{move || words.get()}</p>
         </ActionForm>
     }
 }

@@ -11,20 +11,20 @@ use leptos::prelude::*;
 #[component]
 pub fn RunCard(
     /// The run.
-    run: Signal<Run>,
+    run: Memo<Run>,
     /// Its task's title.
-    title: Signal<String>,
+    title: Memo<String>,
     /// Where the text below ends.
     cursor: Cursor,
     /// The last output of the run.
     text: String,
 ) -> impl IntoView {
-    let id = run.with_untracked(|run| run.id);
+    let (id, address) = run.with_untracked(|run| (run.id, format!("/tasks/{}", run.task_id)));
     view! {
         <article class="run-card" data-status=move || run.with(|run| run.status.as_str())>
             <div class="run-card-head">
-                {move || view! { <StatusBadge status=run.with(|run| run.status.as_str())/> }}
-                <h3><a href=move || run.with(|run| format!("/tasks/{}", run.task_id))>{title}</a></h3>
+                {move || Some(view! { <StatusBadge status=run.with(|run| run.status.as_str())/> }.into_any())}
+                <h3><a href=address>{move || title.get()}</a></h3>
                 <Elapsed run/>
             </div>
             <ConsoleTail run=id text cursor/>

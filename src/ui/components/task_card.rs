@@ -2,8 +2,9 @@
 
 use super::{
     answer_form::QuickAnswer,
-    elapsed::Elapsed,
+    elapsed::took,
     labels::{Labels, StatusBadge},
+    list::List,
     time::Time,
 };
 use crate::domain::{
@@ -16,22 +17,27 @@ use leptos::prelude::*;
 #[component]
 pub fn TaskList(
     /// The tasks.
-    tasks: Signal<Vec<(Task, Option<Run>)>>,
+    tasks: Memo<Vec<(Task, Option<Run>)>>,
     /// Whether their choices can be chosen in the list.
     #[prop(optional)]
     answerable: bool,
 ) -> impl IntoView {
-    // A changed task or a run that has ended makes another card.
-    let key = |(task, run): &(Task, Option<Run>)| (task.id, task.updated_at, run.as_ref().map(|run| (run.id, run.status)));
+    let keys = move || tasks.with(|tasks| tasks.iter().map(key).collect());
+    let card = move |wanted: String| {
+        let item = tasks.with_untracked(|tasks| tasks.iter().find(|item| key(item) == wanted).cloned());
+        item.map(|(task, run)| view! { <li><TaskCard task run answerable/></li> }.into_any()).into_any()
+    };
     view! {
         <ul class="task-list">
-            <For each=move || tasks.get() key let:item>
-                <li>
-                    <TaskCard task=item.0 run=item.1 answerable/>
-                </li>
-            </For>
+            <List keys=Box::new(keys) item=Box::new(card)/>
         </ul>
     }
+}
+
+/// A changed task or a run that has ended makes another card.
+fn key((task, run): &(Task, Option<Run>)) -> String {
+    let run = run.as_ref().map(|run| format!("{} {}", run.id, run.status.as_str())).unwrap_or_default();
+    format!("{} {} {run}", task.id, task.updated_at)
 }
 
 /// The card.
@@ -45,9 +51,10 @@ fn TaskCard(
     answerable: bool,
 ) -> impl IntoView {
     let asks = task.needs_answer();
-    let answer = (answerable && asks).then(|| view! { <QuickAnswer task=task.clone()/> });
+    let answer = (answerable && asks).then(|| view! { <QuickAnswer task=task.clone()/> }.into_any());
     let kind = task.is_named_by_prompt().then_some("command");
-    let description = (!task.description.is_empty()).then(|| view! { <p class="task-card-description">{task.description.clone()}</p> });
+    let description =
+        (!task.description.is_empty()).then(|| view! { <p class="task-card-description">{task.description.clone()}</p> }.into_any());
     let address = format!("/tasks/{}", task.id);
     let status = task.status.clone();
     view! {
@@ -70,10 +77,12 @@ fn TaskCard(
 }
 
 /// How the run ended, as far as the task's status does not say it, and how long it took.
-fn outcome(run: Run) -> impl IntoView {
-    let words = (!matches!(run.status, RunStatus::Succeeded | RunStatus::Cancelled)).then(|| view! { <span>{run.outcome()}</span> });
+fn outcome(run: Run) -> AnyView {
+    let is_said = matches!(run.status, RunStatus::Succeeded | RunStatus::Cancelled);
+    let words = (!is_said).then(|| view! { <span>{run.outcome()}</span> }.into_any());
     view! {
         {words}
-        <Elapsed run=Signal::stored(run)/>
+        <span class="elapsed">{took(&run)}</span>
     }
+    .into_any()
 }

@@ -9,6 +9,6 @@ pub fn Time(
     /// When.
     at: Timestamp,
 ) -> impl IntoView {
-    let words = use_local_time(Signal::stored(at));
-    view! { <time datetime=at.to_string()>{words}</time> }
+    let words = use_local_time(at);
+    view! { <time datetime=at.to_string()>{move || words.get()}</time> }
 }

@@ -16,8 +16,7 @@ use leptos::{form::ActionForm, prelude::*};
 #[component]
 pub fn ConsoleFooter(
     /// The run as it is now.
-    #[prop(into)]
-    run: Signal<Run>,
+    run: Memo<Run>,
     /// How many lines its output has.
     #[prop(into)]
     lines: Signal<usize>,
@@ -31,7 +30,7 @@ pub fn ConsoleFooter(
     // a failure's words name it already
     let exit_code = move || run.with(|run| run.exit_code.filter(|_| run.status.is_final() && run.status != RunStatus::Failed));
     let caught_up = move || {
-        let lines = live.caught_up.get().map_or(0, |caught_up| caught_up.lines_of(id));
+        let lines = live.caught_up().map_or(0, |caught_up| caught_up.lines_of(id));
         (lines > 0).then(|| format!("caught up {}", lines_in_words(lines)))
     };
     let unknown_since = silent_since(over);
@@ -65,7 +64,7 @@ pub fn ConsoleFooter(
 #[component]
 fn CancelButton(
     /// The run.
-    run: Signal<Run>,
+    run: Memo<Run>,
     /// Whether it has ended.
     over: Memo<bool>,
 ) -> impl IntoView {
@@ -89,10 +88,10 @@ fn CancelButton(
 
 /// Since when nothing has been heard of a run that had not ended; none while the page is live.
 fn silent_since(over: Memo<bool>) -> Signal<Option<Timestamp>> {
-    let is_live = use_live().is_live();
+    let live = use_live();
     let lost = RwSignal::new(None);
     Effect::new(move |was: Option<bool>| {
-        let is = is_live.get();
+        let is = live.is_live();
         if is {
             lost.set(None);
         } else if was == Some(true) {

@@ -4,7 +4,10 @@ use super::rows;
 use crate::{
     api::pages::load_console,
     domain::{cursor::Cursor, event::StreamEvent, id::RunId, terminal::Screen},
-    ui::hooks::live::{Sink, SinkOptions, use_live},
+    ui::hooks::{
+        effect::effect,
+        live::{Sink, SinkOptions, use_live},
+    },
 };
 use leptos::{prelude::*, task::spawn_local};
 use std::{cell::Cell, rc::Rc};
@@ -41,7 +44,7 @@ pub fn ConsoleTail(
             });
         }
     };
-    Effect::new(move |_| {
+    effect(move || {
         let sink = Rc::new(Cell::new(None::<Sink>));
         let on_event = move |event: &StreamEvent, _: &Cursor| {
             if let StreamEvent::Output(output) = event

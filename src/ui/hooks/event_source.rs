@@ -24,7 +24,7 @@ const WINDOW_EVENTS: [&str; 4] = ["online", "offline", "pagehide", "pageshow"];
 pub(super) type OnDelivery = Rc<dyn Fn(Delivery<'_>)>;
 
 /// What the page does when the state has changed.
-pub(super) type OnChange = Box<dyn Fn(View, Option<&Cursor>)>;
+pub(super) type OnChange = Box<dyn Fn(View)>;
 
 /// One stream's machine with its hands. Dropping it frees nothing by itself: [`Driver::dispose`] does.
 pub(super) struct Driver {
@@ -108,6 +108,11 @@ impl Driver {
         self.tell_job(Job { input, event: None });
     }
 
+    /// Everything up to here has been delivered.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.machine.borrow().cursor().cloned()
+    }
+
     /// Disconnects, and takes every listener and timer away.
     pub(super) fn dispose(&self) {
         self.tell(Input::Stop);
@@ -130,11 +135,8 @@ impl Driver {
             for action in actions {
                 self.act(action, event.as_ref());
             }
-            let (view, cursor) = {
-                let machine = self.machine.borrow();
-                (machine.view(), machine.cursor().cloned())
-            };
-            (self.on_change)(view, cursor.as_ref());
+            let view = self.machine.borrow().view();
+            (self.on_change)(view);
         }
         self.busy.set(false);
     }
@@ -365,9 +367,10 @@ fn with_cursor(url: &str, after: Option<&Cursor>) -> String {
     }
 }
 
+/// For a host as `location` has it: there an address is written in one way only.
 fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.ends_with(".localhost") || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let of_127 = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || host.strip_prefix("127.").is_some_and(of_127)
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ mod hub;
 
 pub use catch_up::CaughtUp;
 
-use super::use_event_stream::{StreamTarget, UseEventStream, use_event_stream};
+use super::{
+    effect::effect,
+    use_event_stream::{StreamTarget, UseEventStream, use_event_stream},
+};
 use crate::domain::{cursor::Cursor, event::StreamEvent, id::RunId, reconnect::Status};
 use hub::Hub;
 use leptos::prelude::*;
@@ -18,8 +21,6 @@ use std::rc::Rc;
 pub struct Live {
     /// The connection: what it is doing, and what a person can ask of it.
     pub stream: UseEventStream,
-    /// After a lost connection was resumed: how much had been missed and has now arrived. It stands for a few seconds.
-    pub caught_up: Signal<Option<CaughtUp>>,
     hub: StoredValue<Option<SendWrapper<Rc<Hub>>>>,
     target: RwSignal<Option<StreamTarget>>,
     notice: RwSignal<Option<CaughtUp>>,
@@ -95,11 +96,17 @@ impl Sink {
 }
 
 impl Live {
-    /// Whether events arrive as they happen.
+    /// Whether events arrive as they happen. Where it is read in an Effect or a view, that runs again when it changes.
     #[must_use]
-    pub fn is_live(&self) -> Signal<bool> {
-        let status = self.stream.status;
-        Signal::derive(move || status.try_get() == Some(Status::Live))
+    pub fn is_live(&self) -> bool {
+        self.stream.view().status == Status::Live
+    }
+
+    /// After a lost connection was resumed: how much had been missed and has now arrived. It stands for a few seconds; read as
+    /// [`is_live`](Self::is_live) is.
+    #[must_use]
+    pub fn caught_up(&self) -> Option<CaughtUp> {
+        self.notice.try_get().flatten()
     }
 
     /// Registers a sink until the current owner is cleaned up. To be called in an Effect: it is what connects.
@@ -107,7 +114,7 @@ impl Live {
         let live = *self;
         let runs = options.runs;
         let sink = Sink { live, number: self.hub().map_or(0, |hub| hub.add(options)) };
-        Effect::new(move |_| {
+        effect(move || {
             runs.track();
             if let Some(hub) = live.existing_hub() {
                 hub.plan_soon();
@@ -140,7 +147,7 @@ pub fn provide_live() -> Live {
             hub.accept(delivery);
         }
     });
-    let live = Live { stream, caught_up: notice.into(), hub, target, notice };
+    let live = Live { stream, hub, target, notice };
     provide_context(live);
     live
 }

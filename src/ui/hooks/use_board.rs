@@ -1,12 +1,15 @@
 //! `use_board`: tasks and runs from a snapshot, kept up to date by the page's stream.
 
-use super::live::{Sink, SinkOptions, use_live};
+use super::{
+    effect::effect,
+    live::{Sink, SinkOptions, use_live},
+};
 use crate::{
     api::error::ApiError,
     domain::{board::Board, cursor::Cursor, event::StreamEvent, id::RunId},
 };
 use leptos::{prelude::*, task::spawn_local};
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 /// How long to wait before a snapshot that could not be had is asked for again.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -17,14 +20,14 @@ pub struct UseBoard {
     /// The tasks and runs as they are now.
     pub board: RwSignal<Board>,
     /// Of each run that was first heard of in the stream: where that was. Its output comes after it.
-    pub first_heard: StoredValue<HashMap<RunId, Cursor>>,
+    pub first_heard: StoredValue<Vec<(RunId, Cursor)>>,
     sink: StoredValue<Option<Sink>>,
 }
 
 impl UseBoard {
     /// Replaces everything by a snapshot, and goes on from there.
     pub fn replace(&self, cursor: Cursor, board: Board) {
-        self.first_heard.try_update_value(HashMap::clear);
+        self.first_heard.try_update_value(Vec::clear);
         self.board.try_set(board);
         if let Some(Some(sink)) = self.sink.try_get_value() {
             sink.restart(cursor);
@@ -47,15 +50,15 @@ where
     F: Future<Output = Result<(Cursor, Board), ApiError>> + 'static,
 {
     let live = use_live();
-    let known = UseBoard { board: RwSignal::new(board), first_heard: StoredValue::new(HashMap::new()), sink: StoredValue::new(None) };
-    Effect::new(move |_| {
+    let known = UseBoard { board: RwSignal::new(board), first_heard: StoredValue::new(Vec::new()), sink: StoredValue::new(None) };
+    effect(move || {
         let (changed, reload) = (changed.clone(), reload.clone());
         let options = SinkOptions::new(cursor.clone())
             .on_event(move |event, at| {
                 if let StreamEvent::Run(run) = event
                     && known.board.try_with_untracked(|board| board.runs.iter().any(|known| known.id == run.id)) == Some(false)
                 {
-                    known.first_heard.try_update_value(|first| first.insert(run.id, at.clone()));
+                    known.first_heard.try_update_value(|first| first.push((run.id, at.clone())));
                 }
                 known.board.try_update(|board| {
                     match event {

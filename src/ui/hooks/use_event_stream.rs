@@ -1,6 +1,9 @@
 //! `use_event_stream`: one stream of the server's events that reconnects by itself and resumes exactly where it was.
 
-use super::event_source::{Driver, OnDelivery};
+use super::{
+    effect::effect,
+    event_source::{Driver, OnDelivery},
+};
 use crate::domain::{
     cursor::Cursor,
     event::{Hello, StreamEvent},
@@ -45,27 +48,80 @@ pub enum Delivery<'a> {
     },
 }
 
-/// What [`use_event_stream`] returns.
+/// What [`use_event_stream`] returns. What is asked for as a signal is made when it is asked for, so that what a page does not use
+/// costs it nothing.
 #[derive(Clone, Copy)]
 pub struct UseEventStream {
+    view: RwSignal<View>,
+    driver: StoredValue<Option<SendWrapper<Rc<Driver>>>>,
+}
+
+impl UseEventStream {
+    /// All that there is to say about the connection, for `domain::reconnect::words`. Where it is read in an Effect or a view, that
+    /// runs again when it changes.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.try_get().unwrap_or_default()
+    }
+
     /// Where the stream stands.
-    pub status: Signal<Status>,
+    #[must_use]
+    pub fn status(&self) -> Signal<Status> {
+        let stream = *self;
+        Signal::derive(move || stream.view().status)
+    }
+
     /// Which attempt in a row comes next or is under way; 0 while nothing has failed.
-    pub attempt: Signal<u32>,
+    #[must_use]
+    pub fn attempt(&self) -> Signal<u32> {
+        let stream = *self;
+        Signal::derive(move || stream.view().attempt)
+    }
+
     /// When the next attempt is made.
-    pub next_retry_at: Signal<Option<Timestamp>>,
-    /// Everything up to here has been delivered.
-    pub last_cursor: Signal<Option<Cursor>>,
+    #[must_use]
+    pub fn next_retry_at(&self) -> Signal<Option<Timestamp>> {
+        let stream = *self;
+        Signal::derive(move || stream.view().next_retry_at.and_then(|at| i64::try_from(at).ok()).map(Timestamp))
+    }
+
     /// What went wrong last, until the stream is live again.
-    pub error: Signal<Option<Trouble>>,
-    /// All of it at once, for `domain::reconnect::words`.
-    pub view: Signal<View>,
-    /// Connects again after `close`, going on where it was.
-    pub open: Callback<()>,
-    /// Disconnects until `open`.
-    pub close: Callback<()>,
+    #[must_use]
+    pub fn error(&self) -> Signal<Option<Trouble>> {
+        let stream = *self;
+        Signal::derive(move || stream.view().error)
+    }
+
+    /// Everything up to here has been delivered. It is no signal: each event moves it.
+    #[must_use]
+    pub fn last_cursor(&self) -> Option<Cursor> {
+        self.existing()?.cursor()
+    }
+
+    /// Connects again after [`close`](Self::close), going on where it was.
+    pub fn open(&self) {
+        self.tell(Input::Start { after: None });
+    }
+
+    /// Disconnects until [`open`](Self::open).
+    pub fn close(&self) {
+        self.tell(Input::Close);
+    }
+
     /// Tries at once instead of waiting, with a fresh budget of attempts. Without effect where only signing in helps.
-    pub reconnect_now: Callback<()>,
+    pub fn reconnect_now(&self) {
+        self.tell(Input::ReconnectNow);
+    }
+
+    fn tell(&self, input: Input) {
+        if let Some(driver) = self.existing() {
+            driver.tell(input);
+        }
+    }
+
+    fn existing(&self) -> Option<SendWrapper<Rc<Driver>>> {
+        self.driver.try_get_value().flatten()
+    }
 }
 
 /// Connects to a stream and keeps it connected: [`use_event_stream_with_options`] with the default options.
@@ -89,17 +145,14 @@ pub fn use_event_stream_with_options(
     options: Options,
     on_event: impl Fn(Delivery<'_>) + 'static,
 ) -> UseEventStream {
-    let view = RwSignal::new(View::default());
-    let last_cursor = RwSignal::new(None::<Cursor>);
-    let driver = StoredValue::new(None::<SendWrapper<Rc<Driver>>>);
+    let stream = UseEventStream { view: RwSignal::new(View::default()), driver: StoredValue::new(None) };
     let on_event: OnDelivery = Rc::new(on_event);
 
-    Effect::new(move |_| {
+    effect(move || {
         let target = target.get();
-        let made = driver.try_update_value(|slot| {
+        let made = stream.driver.try_update_value(|slot| {
             let made = slot.get_or_insert_with(|| {
-                let on_change = Box::new(move |now: View, cursor: Option<&Cursor>| show(view, last_cursor, now, cursor));
-                SendWrapper::new(Driver::new(options.clone(), on_event.clone(), on_change))
+                SendWrapper::new(Driver::new(options.clone(), on_event.clone(), Box::new(move |now| show(stream.view, now))))
             });
             Rc::clone(made)
         });
@@ -108,36 +161,16 @@ pub fn use_event_stream_with_options(
         }
     });
     on_cleanup(move || {
-        if let Some(driver) = driver.try_update_value(Option::take).flatten() {
+        if let Some(driver) = stream.driver.try_update_value(Option::take).flatten() {
             driver.dispose();
         }
     });
-
-    let tell = move |input: Input| {
-        if let Some(driver) = driver.try_get_value().flatten() {
-            driver.tell(input);
-        }
-    };
-    let read = move || view.try_get().unwrap_or_default();
-    UseEventStream {
-        status: Signal::derive(move || read().status),
-        attempt: Signal::derive(move || read().attempt),
-        next_retry_at: Signal::derive(move || read().next_retry_at.and_then(|at| i64::try_from(at).ok()).map(Timestamp)),
-        last_cursor: last_cursor.into(),
-        error: Signal::derive(move || read().error),
-        view: view.into(),
-        open: Callback::new(move |()| tell(Input::Start { after: None })),
-        close: Callback::new(move |()| tell(Input::Close)),
-        reconnect_now: Callback::new(move |()| tell(Input::ReconnectNow)),
-    }
+    stream
 }
 
-/// Signals change only where their value does: an event a millisecond must not redraw what shows the connection.
-fn show(view: RwSignal<View>, last_cursor: RwSignal<Option<Cursor>>, now: View, cursor: Option<&Cursor>) {
+/// The signal changes only where its value does: an event a millisecond must not redraw what shows the connection.
+fn show(view: RwSignal<View>, now: View) {
     if view.try_with_untracked(|shown| *shown != now).unwrap_or(false) {
         view.try_set(now);
-    }
-    if last_cursor.try_with_untracked(|shown| shown.as_ref() != cursor).unwrap_or(false) {
-        last_cursor.try_set(cursor.cloned());
     }
 }

@@ -1,5 +1,6 @@
 //! `use_local_time`: a moment as the reader's own browser writes it.
 
+use super::effect::effect;
 use crate::domain::timestamp::Timestamp;
 use js_sys::{Array, Date, Intl::DateTimeFormat, Object, Reflect};
 use leptos::prelude::*;
@@ -9,10 +10,10 @@ use wasm_bindgen::JsValue;
 ///
 /// ## On the server
 /// UTC, as in the first render in the browser.
-pub fn use_local_time(at: Signal<Timestamp>) -> Signal<String> {
-    let hydrated = RwSignal::new(false);
-    Effect::new(move |_| hydrated.set(true));
-    Signal::derive(move || if hydrated.get() { local(at.get()) } else { at.get().to_utc_minutes() })
+pub fn use_local_time(at: Timestamp) -> RwSignal<String> {
+    let words = RwSignal::new(at.to_utc_minutes());
+    effect(move || words.set(local(at)));
+    words
 }
 
 /// `2 Jan 2026, 10:13`, in the browser's language and time zone. Only for what runs in the browser.

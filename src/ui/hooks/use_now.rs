@@ -1,17 +1,18 @@
 //! `use_now`: a clock that ticks only while somebody needs it.
 
+use super::effect::effect;
 use crate::domain::timestamp::Timestamp;
 use leptos::{leptos_dom::helpers::set_interval_with_handle, prelude::*};
 use std::time::Duration;
 
 /// The present moment, renewed every `every` while `active` is true, and once when it becomes so. The interval is freed when `active`
-/// becomes false and when the owner is cleaned up.
+/// becomes false and when the owner is cleaned up. Reading it in an Effect or a view runs that again at every tick.
 ///
 /// ## On the server
 /// Always none, as in the first render in the browser.
-pub fn use_now(every: Duration, active: Signal<bool>) -> Signal<Option<Timestamp>> {
+pub fn use_now(every: Duration, active: Memo<bool>) -> impl Fn() -> Option<Timestamp> + Copy + Send + Sync {
     let now = RwSignal::new(None);
-    Effect::new(move |_| {
+    effect(move || {
         if !active.get() {
             return;
         }
@@ -23,7 +24,7 @@ pub fn use_now(every: Duration, active: Signal<bool>) -> Signal<Option<Timestamp
             on_cleanup(move || interval.clear());
         }
     });
-    now.into()
+    move || now.get()
 }
 
 /// The browser's clock. Only for Effects and event handlers.

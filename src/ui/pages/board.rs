@@ -39,13 +39,13 @@ impl LazyRoute for BoardRoute {
 fn BoardPage() -> impl IntoView {
     let filter = use_filter();
     // Only the first filter's tasks come with the page; a change of the filter keeps the page and what is being typed.
-    let request = Signal::stored(PageRequest::board(filter.get_untracked()));
+    let request = PageRequest::board(filter.get_untracked());
     view! {
         <Title text="Board"/>
         <div class="page-head">
             <h1>"Board"</h1>
         </div>
-        <Loaded request view=|packed, _| packed.open().map(|snapshot| view! { <FilteredBoard snapshot/> }.into_any())/>
+        <Loaded request=Box::new(move || request.clone()) view=|packed, _| packed.open().map(|snapshot| view! { <FilteredBoard snapshot/> }.into_any())/>
     }
 }
 
@@ -104,7 +104,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         }
         now
     });
-    let tasks = Signal::derive(move || known.board.with(|board| board.tasks.iter().map(|task| (task.clone(), None)).collect()));
+    let tasks = Memo::new(move |_| known.board.with(|board| board.tasks.iter().map(|task| (task.clone(), None)).collect()));
     let is_empty = Memo::new(move |_| known.board.with(|board| board.tasks.is_empty()));
     let count = move || match (total.get(), known.board.with(|board| board.tasks.len())) {
         (1, _) => "1 task".to_owned(),
@@ -113,9 +113,9 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
     };
     view! {
         <BoardFilter filter words/>
-        {move || failed.get().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
+        {move || failed.get().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
         <h2 class="visually-hidden">"Tasks"</h2>
-        <p class="board-count" role="status">{count}</p>
+        <p class="board-count" role="status">{move || count()}</p>
         <TaskList tasks/>
         {move || is_empty.get().then(|| view! { <EmptyBoard is_filtered=Signal::derive(move || !filter.with(TaskFilter::is_empty))/> })}
     }

@@ -7,13 +7,14 @@ use crate::{
     },
     domain::{board::Board, cursor::Cursor, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task},
     ui::{
-        components::{examples::Examples, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
+        components::{examples::Examples, list::List, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
         hooks::use_board::{UseBoard, use_board},
     },
 };
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
+use std::sync::Arc;
 
 /// How many finished tasks are listed; the rest is on the board.
 const RECENT: usize = 30;
@@ -27,7 +28,7 @@ pub fn DashboardPage() -> impl IntoView {
     view! {
         <Title text=""/>
         <Loaded
-            request=Signal::stored(request)
+            request=Box::new(move || request.clone())
             view=|packed, _| packed.open().map(|data| view! { <Dashboard data/> }.into_any())
         />
     }
@@ -43,9 +44,9 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
 
     let is_empty = Memo::new(move |_| board.with(|board| board.tasks.is_empty()));
     let asking = Memo::new(move |_| board.with(|board| listed(board, |task, _| task.needs_answer())));
-    let working = Memo::new(move |_| {
-        board.with(|board| board.runs.iter().filter(|run| !run.status.is_final()).map(|run| run.id).collect::<Vec<_>>())
-    });
+    let working = move || {
+        board.with(|board| board.runs.iter().filter(|run| !run.status.is_final()).map(|run| run.id.to_string()).collect::<Vec<_>>())
+    };
     let recent = Memo::new(move |_| {
         board.with(|board| {
             let mut recent = listed(board, |task, run| !task.needs_answer() && run.is_none_or(|run| run.status.is_final()));
@@ -53,37 +54,36 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
             recent
         })
     });
-    let run_card = move |id: RunId| {
+    let run_card = move |id: String| {
+        let id: RunId = id.parse().ok()?;
         let tail = tails.iter().find(|tail| tail.run == id).map(|tail| tail.text.clone());
-        let begun = first_heard.try_with_value(|first| first.get(&id).cloned()).flatten();
-        let run = Signal::derive(move || board.with(|board| board.runs.iter().find(|run| run.id == id).cloned()));
-        let first = run.get_untracked()?;
+        let begun = first_heard.try_with_value(|first| first.iter().find(|(run, _)| *run == id).map(|(_, at)| at.clone())).flatten();
+        let of_board = move |board: &Board| board.runs.iter().find(|run| run.id == id).cloned();
+        let first = board.with_untracked(of_board)?;
         let task = first.task_id;
-        let run = Memo::new(move |last: Option<&Run>| run.get().or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
+        let run = Memo::new(move |last: Option<&Run>| board.with(of_board).or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
         let title = Memo::new(move |_| {
             let named = board.with(|board| board.tasks.iter().find(|known| known.id == task).map(|task| task.title.clone()));
             named.unwrap_or_else(|| run.with(|run| run.prompt.lines().next().unwrap_or_default().to_owned()))
         });
         let cursor = if tail.is_some() { cursor.clone() } else { begun.unwrap_or_else(|| cursor.clone()) };
-        Some(view! { <RunCard run=run.into() title=title.into() cursor text=tail.unwrap_or_default()/> })
+        Some(view! { <RunCard run title cursor text=tail.unwrap_or_default()/> }.into_any())
     };
     view! {
         <h1 class="visually-hidden">"Dashboard"</h1>
         <PromptForm runners request_id=request_id.clone() draft refusal/>
-        {move || is_empty.get().then(|| view! { <Examples request_id=request_id.clone()/> })}
+        {move || is_empty.get().then(|| view! { <Examples request_id=request_id.clone()/> }.into_any())}
         <div class="dashboard">
-            <Section name="Needs an answer" id="asking" count=Signal::derive(move || asking.with(Vec::len))>
-                <TaskList tasks=asking.into() answerable=true/>
+            <Section name="Needs an answer" id="asking" count=Arc::new(move || asking.with(Vec::len))>
+                <TaskList tasks=asking answerable=true/>
             </Section>
-            <Section name="Running" id="working" count=Signal::derive(move || working.with(Vec::len))>
+            <Section name="Running" id="working" count=Arc::new(move || working().len())>
                 <ul class="task-list">
-                    <For each=move || working.get() key=|id| *id let:id>
-                        <li>{run_card(id)}</li>
-                    </For>
+                    <List keys=Box::new(working) item=Box::new(move |id| view! { <li>{run_card(id)}</li> }.into_any())/>
                 </ul>
             </Section>
-            <Section name="Recent" id="recent" count=Signal::derive(move || recent.with(Vec::len))>
-                <TaskList tasks=recent.into()/>
+            <Section name="Recent" id="recent" count=Arc::new(move || recent.with(Vec::len))>
+                <TaskList tasks=recent/>
             </Section>
         </div>
     }
@@ -97,13 +97,14 @@ fn Section(
     /// The section's id.
     id: &'static str,
     /// How much the list holds.
-    count: Signal<usize>,
+    count: Arc<dyn Fn() -> usize + Send + Sync>,
     /// The list.
     children: Children,
 ) -> impl IntoView {
+    let shown = Arc::clone(&count);
     view! {
-        <section id=id class="task-section" aria-labelledby=format!("{id}-heading") hidden=move || count.get() == 0>
-            <h2 id=format!("{id}-heading")>{name}" "<span class="count">{count}</span></h2>
+        <section id=id class="task-section" aria-labelledby=format!("{id}-heading") hidden=move || count() == 0>
+            <h2 id=format!("{id}-heading")>{name}" "<span class="count">{move || shown().to_string()}</span></h2>
             {children()}
         </section>
     }

@@ -29,8 +29,8 @@ impl LazyRoute for RunRoute {
 #[component]
 fn RunPage() -> impl IntoView {
     let params = use_params_map();
-    let request = Signal::derive(move || PageRequest::console(params.with(|params| params.get("id").unwrap_or_default())));
-    view! { <Loaded request view=|packed, _| packed.open().map(|snapshot| view! { <RunConsole snapshot/> }.into_any())/> }
+    let request = move || PageRequest::console(params.with(|params| params.get("id").unwrap_or_default()));
+    view! { <Loaded request=Box::new(request) view=|packed, _| packed.open().map(|snapshot| view! { <RunConsole snapshot/> }.into_any())/> }
 }
 
 #[component]

@@ -43,10 +43,10 @@ impl LazyRoute for TaskRoute {
 fn TaskPage() -> impl IntoView {
     let (params, query) = (use_params_map(), use_query_map());
     let notice = query.with_untracked(|query| query.get("notice")).unwrap_or_default();
-    let request = Signal::derive(move || PageRequest::task(params.with(|params| params.get("id").unwrap_or_default()), notice.clone()));
+    let request = move || PageRequest::task(params.with(|params| params.get("id").unwrap_or_default()), notice.clone());
     view! {
         <Loaded
-            request
+            request=Box::new(request)
             view=|packed, resource| packed.open().map(|data| view! { <TaskView data reload=move |()| resource.refetch()/> }.into_any())
         />
     }
@@ -192,7 +192,7 @@ fn RunLine(run: Run) -> impl IntoView {
         <a class="run-line" href=address>
             <StatusBadge status=run.status.as_str()/>
             <Time at=run.created_at/>
-            <Elapsed run=Signal::stored(run)/>
+            <Elapsed run=Memo::new(move |_| run.clone())/>
         </a>
     }
 }
