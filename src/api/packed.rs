@@ -2,7 +2,8 @@
 //! what loads, carries and reads it is there once in the page's wasm and not once for each kind of data.
 
 use super::error::ApiError;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use crate::domain::members::Read;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Some page's data.
@@ -23,7 +24,7 @@ impl Packed {
     ///
     /// # Errors
     /// It is something else: the page and the server are of different builds.
-    pub fn open<T: DeserializeOwned>(self) -> Result<T, ApiError> {
-        serde_json::from_value(self.0).map_err(|_| ApiError::OtherBuild)
+    pub fn open<T: Read>(self) -> Result<T, ApiError> {
+        T::read(self.0).map_err(|_| ApiError::OtherBuild)
     }
 }

@@ -1,11 +1,13 @@
 //! Runs: submitted, cancelled, started again.
 
 use super::error::ApiError;
+use crate::domain::members::{Members, Read, Unreadable};
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 /// What was typed into the prompt form and could not be taken, for the page that is shown next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PromptDraft {
     /// The prompt.
     pub prompt: String,
@@ -15,6 +17,18 @@ pub struct PromptDraft {
     pub scope: String,
     /// The tags, as typed.
     pub tags: String,
+}
+
+impl Read for PromptDraft {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(PromptDraft {
+            prompt: members.take("prompt")?,
+            runner: members.take("runner")?,
+            scope: members.take("scope")?,
+            tags: members.take("tags")?,
+        })
+    }
 }
 
 /// Submits a prompt: it opens a task and starts a run, and the browser goes to the task's page. The same `request_id` with the same

@@ -1,7 +1,9 @@
 //! A moment, in milliseconds since 1970 UTC; in JSON RFC 3339 text in UTC (`2026-01-02T09:13:58.259Z`). It reads no clock: the
 //! backend and the browser each pass in theirs.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::members::{Read, Unreadable, deserialize_by_reading};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::fmt;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -60,11 +62,14 @@ impl Serialize for Timestamp {
     }
 }
 
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Timestamp::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+impl Read for Timestamp {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let at = value.as_str().and_then(|text| Timestamp::parse(text).ok());
+        at.ok_or(Unreadable::value("must be a time in RFC 3339 such as 2026-01-02T09:13:58.259Z"))
     }
 }
+
+deserialize_by_reading!(Timestamp);
 
 /// The text is not RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
