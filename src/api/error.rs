@@ -1,6 +1,7 @@
 //! What can go wrong between a page and the server, in words for the person in front of it. It crosses the wire as JSON; where
 //! something before the server functions answers (sign-in, the size limit), its problem details (RFC 9457) are understood too.
 
+use super::codec::ByValue;
 use crate::domain::{
     limits::Invalid,
     members::{self, Members, Read, Unreadable},
@@ -8,7 +9,7 @@ use crate::domain::{
 use leptos::{prelude::FromServerFnError, server_fn::error::ServerFnErrorErr};
 use serde::Serialize;
 use serde_json::Value;
-use server_fn::{Bytes, ContentType, Decodes, Encodes, Format, FormatType};
+use server_fn::{Bytes, Decodes};
 
 /// Why something that a person asked for was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -157,40 +158,9 @@ impl FromServerFnError for ApiError {
     }
 }
 
-/// JSON that is read as a value first, as everything is that comes to a page: one reader for all types.
-pub struct ByValue;
-
-impl ContentType for ByValue {
-    const CONTENT_TYPE: &'static str = "application/json";
-}
-
-impl FormatType for ByValue {
-    const FORMAT_TYPE: Format = Format::Text;
-}
-
-impl Encodes<ApiError> for ByValue {
-    type Error = serde_json::Error;
-
-    fn encode(error: &ApiError) -> Result<Bytes, Self::Error> {
-        serde_json::to_vec(error).map(Bytes::from)
-    }
-}
-
-impl Decodes<ApiError> for ByValue {
-    type Error = Unreadable;
-
-    fn decode(data: Bytes) -> Result<ApiError, Self::Error> {
-        ApiError::read(value(&data)?)
-    }
-}
-
-fn value(data: &[u8]) -> Result<Value, Unreadable> {
-    members::parse(std::str::from_utf8(data).unwrap_or_default())
-}
-
 /// An answer that no server function gave: a problem of ours (RFC 9457), or whatever a proxy says while the server is away.
 fn from_problem(data: &[u8]) -> ApiError {
-    let Ok(problem) = value(data) else { return ApiError::Unreachable };
+    let Ok(problem) = members::parse_bytes(data) else { return ApiError::Unreachable };
     let words = |member: &str| problem.get(member).and_then(Value::as_str);
     match problem.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()) {
         Some(401) => ApiError::SignedOut,

@@ -2,7 +2,7 @@
 //! what loads, carries and reads it is there once in the page's wasm and not once for each kind of data.
 
 use super::error::ApiError;
-use crate::domain::members::Read;
+use crate::domain::members::{Read, Unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +10,12 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Packed(Value);
+
+impl Read for Packed {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        Ok(Packed(value))
+    }
+}
 
 impl Packed {
     /// Packs data. It is what the server does.

@@ -1,6 +1,6 @@
 //! What pages are made of. All of them are loaded by one server function, since each one more would cost the browser as much again.
 
-use super::{error::ApiError, packed::Packed, runs::PromptDraft};
+use super::{codec::Answer, error::ApiError, packed::Packed, runs::PromptDraft};
 use crate::domain::{
     filter::TaskFilter,
     members::{Members, Read, Unreadable},
@@ -101,7 +101,7 @@ impl Read for TaskData {
 }
 
 /// A page's data.
-#[server(prefix = "/actions", endpoint = "page", input = GetUrl)]
+#[server(prefix = "/actions", endpoint = "page", input = GetUrl, output = Answer)]
 pub async fn fetch_page(
     /// Which page.
     request: PageRequest,

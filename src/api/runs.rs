@@ -1,6 +1,6 @@
 //! Runs: submitted, cancelled, started again.
 
-use super::error::ApiError;
+use super::{codec::Answer, error::ApiError};
 use crate::domain::members::{Members, Read, Unreadable};
 use leptos::prelude::*;
 use serde::Serialize;
@@ -33,7 +33,7 @@ impl Read for PromptDraft {
 
 /// Submits a prompt: it opens a task and starts a run, and the browser goes to the task's page. The same `request_id` with the same
 /// prompt is the same run, however often it arrives; with another prompt, typed after going back to the form, it is a new one.
-#[server(prefix = "/actions", endpoint = "submit-prompt")]
+#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer)]
 pub async fn submit_prompt(
     /// What is to be run.
     prompt: String,
@@ -89,7 +89,7 @@ pub async fn submit_prompt(
 }
 
 /// Runs the prompt of an ended run once more, for the same task. However often it arrives, a run is followed by one such run.
-#[server(prefix = "/actions", endpoint = "run-again")]
+#[server(prefix = "/actions", endpoint = "run-again", output = Answer)]
 pub async fn run_again(
     /// The run that has ended.
     run_id: String,
@@ -128,7 +128,7 @@ pub async fn run_again(
 }
 
 /// Asks for a run to be ended.
-#[server(prefix = "/actions", endpoint = "cancel-run")]
+#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer)]
 pub async fn cancel_run(
     /// Which run.
     run_id: String,

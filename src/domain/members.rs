@@ -59,6 +59,15 @@ pub fn parse(text: &str) -> Result<Value, Unreadable> {
     serde_json::from_str(text).map_err(|_| Unreadable::value("must be JSON"))
 }
 
+/// The same of text that came as bytes.
+///
+/// # Errors
+/// They are not text, or the text is not JSON.
+pub fn parse_bytes(text: &[u8]) -> Result<Value, Unreadable> {
+    // Not `from_slice`: its reader is another one than that of text, and as large.
+    parse(std::str::from_utf8(text).unwrap_or_default())
+}
+
 /// The members of one object that are not read yet. A list, since a removal from a map is more code than all that is done here.
 pub struct Members(Vec<(String, Value)>);
 
@@ -110,6 +119,13 @@ impl Members {
     fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.swap_remove(at).1)
+    }
+}
+
+/// Nothing is written as null.
+impl Read for () {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        value.as_null().ok_or(Unreadable::value("must be null"))
     }
 }
 
