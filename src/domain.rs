@@ -7,6 +7,7 @@ pub mod event;
 pub mod filter;
 pub mod id;
 pub mod limits;
+pub mod members;
 pub mod reconnect;
 pub mod run;
 pub mod snapshot;

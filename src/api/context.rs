@@ -8,6 +8,7 @@ use crate::{
         runner::RunnerError,
         store::{Conflict, Missing, StoreError},
     },
+    domain::members::{self, Read},
 };
 use axum::http::{StatusCode, header::ACCEPT, request::Parts};
 use leptos::prelude::use_context;
@@ -48,7 +49,7 @@ pub fn refused(error: ApiError, back: &str, draft: Option<PromptDraft>) -> ApiEr
 
 /// What could not be done on the page before; none where that is unknown or long ago.
 pub fn noticed(backend: &Backend, name: &str) -> Option<Notice> {
-    backend.drafts.find(name).and_then(|text| serde_json::from_str(&text).ok())
+    backend.drafts.find(name).and_then(|text| Notice::read(members::parse(&text).ok()?).ok())
 }
 
 /// Whether a browser posted the form by itself, and will show what it is answered with.

@@ -1,14 +1,18 @@
 //! What can go wrong between a page and the server, in words for the person in front of it. It crosses the wire as JSON; where
 //! something before the server functions answers (sign-in, the size limit), its problem details (RFC 9457) are understood too.
 
-use crate::domain::limits::Invalid;
+use super::codec::ByValue;
+use crate::domain::{
+    limits::Invalid,
+    members::{self, Members, Read, Unreadable},
+};
 use leptos::{prelude::FromServerFnError, server_fn::error::ServerFnErrorErr};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use server_fn::{Bytes, ContentType, Decodes, Encodes, Format, FormatType};
+use server_fn::{Bytes, Decodes};
 
 /// Why something that a person asked for was not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum ApiError {
     /// A value that is not accepted.
@@ -69,6 +73,40 @@ pub enum ApiError {
     Failed,
 }
 
+/// As serde writes it: a word, or an object whose one member is a word that has members.
+impl Read for ApiError {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        const UNKNOWN: Unreadable = Unreadable::value("must be an error that is known here");
+        let (word, value) = match value {
+            Value::String(word) => (word, Value::Null),
+            Value::Object(members) if members.len() == 1 => members.into_iter().next().ok_or(UNKNOWN)?,
+            _ => return Err(UNKNOWN),
+        };
+        Ok(match (word.as_str(), value) {
+            ("noSuchTask", Value::Null) => Self::NoSuchTask,
+            ("noSuchRun", Value::Null) => Self::NoSuchRun,
+            ("alreadyEnded", Value::Null) => Self::AlreadyEnded,
+            ("notEnded", Value::Null) => Self::NotEnded,
+            ("signedOut", Value::Null) => Self::SignedOut,
+            ("unreachable", Value::Null) => Self::Unreachable,
+            ("otherBuild", Value::Null) => Self::OtherBuild,
+            ("failed", Value::Null) => Self::Failed,
+            (word, value) => {
+                let mut members = Members::of(value)?;
+                match word {
+                    "invalid" => {
+                        Self::Invalid { field: members.take("field")?, problem: members.take("problem")?, advice: members.take("advice")? }
+                    }
+                    "unknownRunner" => Self::UnknownRunner { runner: members.take("runner")?, known: members.take("known")? },
+                    "alreadyAnswered" => Self::AlreadyAnswered { standing: members.take("standing")? },
+                    "refused" => Self::Refused { status: members.take("status")?, detail: members.take("detail")? },
+                    _ => return Err(UNKNOWN),
+                }
+            }
+        })
+    }
+}
+
 impl ApiError {
     /// The HTTP status that says the same.
     #[must_use]
@@ -120,36 +158,9 @@ impl FromServerFnError for ApiError {
     }
 }
 
-/// JSON that is read as a value first, as everything is that comes to a page: one reader for all types.
-pub struct ByValue;
-
-impl ContentType for ByValue {
-    const CONTENT_TYPE: &'static str = "application/json";
-}
-
-impl FormatType for ByValue {
-    const FORMAT_TYPE: Format = Format::Text;
-}
-
-impl Encodes<ApiError> for ByValue {
-    type Error = serde_json::Error;
-
-    fn encode(error: &ApiError) -> Result<Bytes, Self::Error> {
-        serde_json::to_vec(error).map(Bytes::from)
-    }
-}
-
-impl Decodes<ApiError> for ByValue {
-    type Error = serde_json::Error;
-
-    fn decode(data: Bytes) -> Result<ApiError, Self::Error> {
-        serde_json::from_value(serde_json::from_slice(&data)?)
-    }
-}
-
 /// An answer that no server function gave: a problem of ours (RFC 9457), or whatever a proxy says while the server is away.
 fn from_problem(data: &[u8]) -> ApiError {
-    let Ok(problem) = serde_json::from_slice::<Value>(data) else { return ApiError::Unreachable };
+    let Ok(problem) = members::parse_bytes(data) else { return ApiError::Unreachable };
     let words = |member: &str| problem.get(member).and_then(Value::as_str);
     match problem.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()) {
         Some(401) => ApiError::SignedOut,
@@ -164,12 +175,44 @@ fn from_problem(data: &[u8]) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_is_sent_is_read_again() {
         let error = ApiError::UnknownRunner { runner: "x".into(), known: vec!["shell".into()] };
         assert_eq!(ApiError::de(error.ser()), error);
         assert_eq!(error.to_string(), "There is no runner named “x”. Choose one of: shell.");
+    }
+
+    #[test]
+    fn every_error_is_read_as_it_was_written() {
+        let (field, problem, advice) = ("f".to_owned(), "p".to_owned(), "a".to_owned());
+        for error in [
+            ApiError::Invalid { field, problem, advice },
+            ApiError::UnknownRunner { runner: "x".into(), known: vec!["shell".into()] },
+            ApiError::NoSuchTask,
+            ApiError::NoSuchRun,
+            ApiError::AlreadyEnded,
+            ApiError::NotEnded,
+            ApiError::AlreadyAnswered { standing: "yes".into() },
+            ApiError::SignedOut,
+            ApiError::Unreachable,
+            ApiError::Refused { status: 413, detail: "too large".into() },
+            ApiError::OtherBuild,
+            ApiError::Failed,
+        ] {
+            assert_eq!(ApiError::read(serde_json::to_value(&error).expect("JSON")), Ok(error));
+        }
+        for wrong in [
+            json!("refused"),
+            json!({"refused": {"status": 70000, "detail": ""}}),
+            json!("other"),
+            json!({}),
+            json!([]),
+            json!({"failed": 1}),
+        ] {
+            assert!(ApiError::read(wrong.clone()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

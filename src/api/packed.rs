@@ -2,13 +2,20 @@
 //! what loads, carries and reads it is there once in the page's wasm and not once for each kind of data.
 
 use super::error::ApiError;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use crate::domain::members::{Read, Unreadable};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Some page's data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Packed(Value);
+
+impl Read for Packed {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        Ok(Packed(value))
+    }
+}
 
 impl Packed {
     /// Packs data. It is what the server does.
@@ -23,7 +30,7 @@ impl Packed {
     ///
     /// # Errors
     /// It is something else: the page and the server are of different builds.
-    pub fn open<T: DeserializeOwned>(self) -> Result<T, ApiError> {
-        serde_json::from_value(self.0).map_err(|_| ApiError::OtherBuild)
+    pub fn open<T: Read>(self) -> Result<T, ApiError> {
+        T::read(self.0).map_err(|_| ApiError::OtherBuild)
     }
 }

@@ -1,12 +1,14 @@
 //! What pages are made of. All of them are loaded by one server function, since each one more would cost the browser as much again.
 
-use super::{error::ApiError, packed::Packed, runs::PromptDraft};
+use super::{codec::Answer, error::ApiError, packed::Packed, runs::PromptDraft};
 use crate::domain::{
     filter::TaskFilter,
+    members::{Members, Read, Unreadable},
     snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, TaskSnapshot},
 };
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Which page, and what its address says beside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ impl PageRequest {
 }
 
 /// What could not be done on the page before, where that page worked without JavaScript.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Notice {
     /// Why.
     pub error: ApiError,
@@ -57,8 +59,15 @@ pub struct Notice {
     pub draft: Option<PromptDraft>,
 }
 
+impl Read for Notice {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Notice { error: members.take("error")?, draft: members.take("draft")? })
+    }
+}
+
 /// The first page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DashboardData {
     /// What it shows.
     pub snapshot: DashboardSnapshot,
@@ -66,8 +75,15 @@ pub struct DashboardData {
     pub notice: Option<Notice>,
 }
 
+impl Read for DashboardData {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(DashboardData { snapshot: members.take("snapshot")?, notice: members.take("notice")? })
+    }
+}
+
 /// A task's page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskData {
     /// What it shows; the task without its output, which is there sanitised.
     pub snapshot: TaskSnapshot,
@@ -77,8 +93,15 @@ pub struct TaskData {
     pub notice: Option<Notice>,
 }
 
+impl Read for TaskData {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(TaskData { snapshot: members.take("snapshot")?, raw: members.take("raw")?, notice: members.take("notice")? })
+    }
+}
+
 /// A page's data.
-#[server(prefix = "/actions", endpoint = "page", input = GetUrl)]
+#[server(prefix = "/actions", endpoint = "page", input = GetUrl, output = Answer)]
 pub async fn fetch_page(
     /// Which page.
     request: PageRequest,
@@ -127,4 +150,32 @@ pub async fn load_board(filter: TaskFilter) -> Result<BoardSnapshot, ApiError> {
 /// There is no such run, or it could not be had.
 pub async fn load_console(run: String) -> Result<ConsoleSnapshot, ApiError> {
     fetch_page(PageRequest::console(run)).await?.open()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::members::tests::{check, settles};
+    use serde_json::json;
+
+    #[test]
+    fn every_page_reads_what_it_writes() {
+        let draft = json!({"prompt": "p", "runner": "shell", "scope": "s", "tags": "a, b"});
+        check::<PromptDraft>(draft.clone(), &["prompt", "runner", "scope", "tags"]);
+        let notice = json!({"error": {"refused": {"status": 413, "detail": "too large"}}, "draft": draft});
+        check::<Notice>(notice.clone(), &["error"]);
+        let at = "2026-01-02T09:13:58.259Z";
+        let task = json!({
+            "id": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "type": "odd", "status": "new", "title": "T", "context": {"a": 1}, "tags": [],
+            "createdAt": at, "updatedAt": at, "more": [],
+        });
+        let snapshot = json!({"cursor": "k-7", "task": task, "output_html": "<p>x</p>", "runs": [], "console": null});
+        check::<TaskData>(json!({"snapshot": snapshot, "raw": "{}", "notice": notice}), &["snapshot", "raw"]);
+        let snapshot = json!({"cursor": "k-7", "tasks": [task], "runs": [], "tails": [], "runners": [], "request_id": "r"});
+        check::<DashboardData>(json!({"snapshot": snapshot, "notice": null}), &["snapshot"]);
+        for odd in [json!(null), json!([]), json!({"notice": {"error": {"refused": []}}})] {
+            settles::<DashboardData>(&odd);
+            settles::<TaskData>(&odd);
+        }
+    }
 }

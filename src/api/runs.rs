@@ -1,11 +1,13 @@
 //! Runs: submitted, cancelled, started again.
 
-use super::error::ApiError;
+use super::{codec::Answer, error::ApiError};
+use crate::domain::members::{Members, Read, Unreadable};
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 /// What was typed into the prompt form and could not be taken, for the page that is shown next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PromptDraft {
     /// The prompt.
     pub prompt: String,
@@ -17,9 +19,21 @@ pub struct PromptDraft {
     pub tags: String,
 }
 
+impl Read for PromptDraft {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(PromptDraft {
+            prompt: members.take("prompt")?,
+            runner: members.take("runner")?,
+            scope: members.take("scope")?,
+            tags: members.take("tags")?,
+        })
+    }
+}
+
 /// Submits a prompt: it opens a task and starts a run, and the browser goes to the task's page. The same `request_id` with the same
 /// prompt is the same run, however often it arrives; with another prompt, typed after going back to the form, it is a new one.
-#[server(prefix = "/actions", endpoint = "submit-prompt")]
+#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer)]
 pub async fn submit_prompt(
     /// What is to be run.
     prompt: String,
@@ -75,7 +89,7 @@ pub async fn submit_prompt(
 }
 
 /// Runs the prompt of an ended run once more, for the same task. However often it arrives, a run is followed by one such run.
-#[server(prefix = "/actions", endpoint = "run-again")]
+#[server(prefix = "/actions", endpoint = "run-again", output = Answer)]
 pub async fn run_again(
     /// The run that has ended.
     run_id: String,
@@ -114,7 +128,7 @@ pub async fn run_again(
 }
 
 /// Asks for a run to be ended.
-#[server(prefix = "/actions", endpoint = "cancel-run")]
+#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer)]
 pub async fn cancel_run(
     /// Which run.
     run_id: String,

@@ -45,6 +45,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::members::Read;
     use serde_json::json;
 
     fn id(number: u8) -> String {
@@ -63,7 +64,7 @@ mod tests {
             "id": id(number), "taskId": id(task), "requestId": "r", "runner": "shell", "prompt": "p", "status": "running", "exitCode": null,
             "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "digest": null,
         });
-        serde_json::from_value(run).expect("a run")
+        Run::read(run).expect("a run")
     }
 
     #[test]

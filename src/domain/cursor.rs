@@ -1,7 +1,9 @@
 //! A cursor, `<epoch>-<seq>`: "everything up to here has been seen". The epoch names one log; a number of another log means nothing
 //! in this one.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::members::{Read, Unreadable};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::{fmt, str::FromStr};
 
 /// The name of one log, drawn when its database is made: 1 to 32 lower-case letters and digits.
@@ -35,9 +37,9 @@ impl Serialize for Epoch {
     }
 }
 
-impl<'de> Deserialize<'de> for Epoch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Epoch::new(&String::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("not the name of a log"))
+impl Read for Epoch {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        value.as_str().and_then(Epoch::new).ok_or(Unreadable::value("must be the name of a log"))
     }
 }
 
@@ -79,9 +81,10 @@ impl Serialize for Cursor {
     }
 }
 
-impl<'de> Deserialize<'de> for Cursor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+impl Read for Cursor {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let cursor = value.as_str().and_then(|text| text.parse().ok());
+        cursor.ok_or(Unreadable::value("must be <epoch>-<number>, as the stream's ids have it"))
     }
 }
 

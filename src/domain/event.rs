@@ -4,11 +4,12 @@
 use super::{
     cursor::{Cursor, Epoch},
     id::{RunId, TaskId},
+    members::{self, Members, Read, Unreadable},
     run::{Run, RunStatus},
     task::Task,
     timestamp::Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::Serialize;
 use serde_json::Value;
 
 /// One event of a stream, by its name.
@@ -41,7 +42,7 @@ pub const EVENT_NAMES: [&str; 9] = ["hello", "task", "run", "output", "end", "pi
 pub const MAX_RUNS: usize = 64;
 
 /// Says where the log stands when a connection begins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
     /// The log's name.
@@ -54,8 +55,21 @@ pub struct Hello {
     pub build: String,
     /// The delay to start from when this connection is lost, in milliseconds: what `retry:` says to the browser, which keeps it to
     /// itself. A server varies it from one connection to the next, so that its readers do not all come back at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_ms: Option<u64>,
+}
+
+impl Read for Hello {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Hello {
+            epoch: members.take("epoch")?,
+            head: members.take("head")?,
+            heartbeat_ms: members.take("heartbeatMs")?,
+            build: members.take("build")?,
+            retry_ms: members.take("retryMs")?,
+        })
+    }
 }
 
 /// A task without its output, or the word that it is gone.
@@ -74,19 +88,17 @@ pub enum TaskEvent {
     },
 }
 
-impl<'de> Deserialize<'de> for TaskEvent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+impl Read for TaskEvent {
+    fn read(value: Value) -> Result<Self, Unreadable> {
         if value.get("deleted") != Some(&Value::Bool(true)) {
-            return serde_json::from_value(value).map(TaskEvent::Changed).map_err(de::Error::custom);
+            return Task::read(value).map(TaskEvent::Changed);
         }
-        let id = value.get("id").cloned().unwrap_or_default();
-        serde_json::from_value(id).map(|id| TaskEvent::Deleted { id, deleted: true }).map_err(de::Error::custom)
+        Ok(TaskEvent::Deleted { id: Members::of(value)?.take("id")?, deleted: true })
     }
 }
 
 /// A chunk of what a run wrote, split only between characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// Which run.
@@ -96,12 +108,19 @@ pub struct Output {
     /// When it was committed.
     pub at: Timestamp,
     /// The exact bytes in base64, present only where `text` does not say them exactly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
 }
 
+impl Read for Output {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Output { run: members.take("run")?, text: members.take("text")?, at: members.take("at")?, base64: members.take("base64")? })
+    }
+}
+
 /// A run's end, and what a reader can check its copy against.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct End {
     /// Which run.
@@ -118,15 +137,36 @@ pub struct End {
     pub digest: String,
 }
 
+impl Read for End {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(End {
+            run: members.take("run")?,
+            status: members.take("status")?,
+            exit_code: members.take("exitCode")?,
+            events: members.take("events")?,
+            bytes: members.take("bytes")?,
+            digest: members.take("digest")?,
+        })
+    }
+}
+
 /// Sent after a silence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ping {
     /// The newest committed event.
     pub head: u64,
 }
 
+impl Read for Ping {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Ping { head: members.take("head")? })
+    }
+}
+
 /// The cursor cannot be honoured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reset {
     /// Why, in words.
     pub reason: String,
@@ -134,19 +174,40 @@ pub struct Reset {
     pub head: u64,
 }
 
+impl Read for Reset {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Reset { reason: members.take("reason")?, head: members.take("head")? })
+    }
+}
+
 /// The session is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ForceLogout {
     /// Why, in words.
     pub reason: String,
 }
 
+impl Read for ForceLogout {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(ForceLogout { reason: members.take("reason")? })
+    }
+}
+
 /// The server is going away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shutdown {
     /// When to come back, in milliseconds from now.
     pub retry_ms: u64,
+}
+
+impl Read for Shutdown {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Shutdown { retry_ms: members.take("retryMs")? })
+    }
 }
 
 impl StreamEvent {
@@ -155,22 +216,21 @@ impl StreamEvent {
     ///
     /// # Errors
     /// The data is not what an event of that name carries.
-    pub fn parse(name: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
+    pub fn parse(name: &str, data: &str) -> Result<Option<Self>, Unreadable> {
         if !EVENT_NAMES.contains(&name) {
             return Ok(None);
         }
-        // As a value first, so that there is one reader of JSON text for all of them.
-        let data: Value = serde_json::from_str(data)?;
+        let data = members::parse(data)?;
         Ok(Some(match name {
-            "hello" => Self::Hello(serde_json::from_value(data)?),
-            "task" => Self::Task(serde_json::from_value(data)?),
-            "run" => Self::Run(serde_json::from_value(data)?),
-            "output" => Self::Output(serde_json::from_value(data)?),
-            "end" => Self::End(serde_json::from_value(data)?),
-            "ping" => Self::Ping(serde_json::from_value(data)?),
-            "reset" => Self::Reset(serde_json::from_value(data)?),
-            "force_logout" => Self::ForceLogout(serde_json::from_value(data)?),
-            "shutdown" => Self::Shutdown(serde_json::from_value(data)?),
+            "hello" => Self::Hello(Read::read(data)?),
+            "task" => Self::Task(Box::new(Read::read(data)?)),
+            "run" => Self::Run(Box::new(Read::read(data)?)),
+            "output" => Self::Output(Read::read(data)?),
+            "end" => Self::End(Read::read(data)?),
+            "ping" => Self::Ping(Read::read(data)?),
+            "reset" => Self::Reset(Read::read(data)?),
+            "force_logout" => Self::ForceLogout(Read::read(data)?),
+            "shutdown" => Self::Shutdown(Read::read(data)?),
             _ => return Ok(None),
         }))
     }

@@ -30,21 +30,28 @@ impl TaskFilter {
     /// Whether the task is to be shown.
     #[must_use]
     pub fn matches(&self, task: &Task) -> bool {
+        self.matches_by(task, str::to_lowercase)
+    }
+
+    /// The same with the caller's own way to write a text in lower case. A browser has one, and the tables for another would be a
+    /// good part of the page's weight.
+    #[must_use]
+    pub fn matches_by(&self, task: &Task, lower: fn(&str) -> String) -> bool {
         let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
         is(&self.status, &task.status)
             && is(&self.kind, &task.kind)
             && is(&self.scope, task.scope.as_deref().unwrap_or_default())
             && (self.tag.is_empty() || task.tags.contains(&self.tag))
-            && self.text.split_whitespace().all(|word| mentions(task, &word.to_lowercase()))
+            && self.text.split_whitespace().all(|word| mentions(task, &lower(word), lower))
     }
 }
 
-fn mentions(task: &Task, word: &str) -> bool {
+fn mentions(task: &Task, word: &str, lower: fn(&str) -> String) -> bool {
     [Some(&task.title), Some(&task.description), task.scope.as_ref(), task.context.prompt.as_ref()]
         .into_iter()
         .flatten()
         .chain(&task.tags)
-        .any(|text| text.to_lowercase().contains(word))
+        .any(|text| lower(text).contains(word))
 }
 
 #[cfg(test)]

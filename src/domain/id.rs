@@ -1,14 +1,16 @@
 //! Identifiers: UUIDs that say what they identify. New ones are version 7 (RFC 9562), made by the backend; a task that is posted
 //! with an id of its own keeps it, whatever its version.
 
-use serde::{Deserialize, Serialize};
+use super::members::{Read, Unreadable, deserialize_by_reading};
+use serde::Serialize;
+use serde_json::Value;
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -30,6 +32,15 @@ macro_rules! id {
                 Uuid::parse_str(text).map($name).map_err(|_| InvalidId)
             }
         }
+
+        impl Read for $name {
+            fn read(value: Value) -> Result<Self, Unreadable> {
+                let id = value.as_str().and_then(|text| text.parse().ok());
+                id.ok_or(Unreadable::value("must be a UUID such as 019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c"))
+            }
+        }
+
+        deserialize_by_reading!($name);
     };
 }
 

@@ -1,7 +1,10 @@
 //! What may be stored: how long a text, how many tags. One place for the numbers, so that pages, API and store say the same; each
 //! refusal names the field, its limit and what to do.
 
-use super::task::{NewTask, Task, TaskContext, TaskPatch};
+use super::{
+    members::Read,
+    task::{NewTask, Task, TaskContext, TaskPatch},
+};
 use serde_json::Value;
 
 /// The longest title, in characters, once blanks around it are gone.
@@ -190,8 +193,8 @@ impl Task {
             self.description = text;
         }
         if let Some(members) = patch.context {
-            let refuse = |error: serde_json::Error| Invalid::new("context", format!("does not fit: {error}"), "send members of its kind");
-            let mut whole = match serde_json::to_value(&self.context).map_err(refuse)? {
+            let refuse = |error: String| Invalid::new("context", format!("does not fit: {error}"), "send members of its kind");
+            let mut whole = match serde_json::to_value(&self.context).map_err(|error| refuse(error.to_string()))? {
                 Value::Object(whole) => whole,
                 _ => serde_json::Map::new(),
             };
@@ -201,7 +204,7 @@ impl Task {
                     value => whole.insert(name, value),
                 };
             }
-            self.context = serde_json::from_value(Value::Object(whole)).map_err(refuse)?;
+            self.context = TaskContext::read(Value::Object(whole)).map_err(|error| refuse(error.to_string()))?;
             context(&self.context)?;
         }
         Ok(self)

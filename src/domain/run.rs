@@ -2,12 +2,14 @@
 
 use super::{
     id::{RunId, TaskId},
+    members::{Members, Read, Unreadable},
     timestamp::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Accepted, not started.
@@ -53,8 +55,14 @@ impl RunStatus {
     }
 }
 
+impl Read for RunStatus {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        value.as_str().and_then(RunStatus::from_word).ok_or(Unreadable::value("must be the status of a run"))
+    }
+}
+
 /// One execution of a prompt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Identifies the run.
@@ -72,10 +80,10 @@ pub struct Run {
     /// The program's exit code; none while it runs, after a signal, and where it could not be started.
     pub exit_code: Option<i32>,
     /// The signal that ended the program, by name (`SIGKILL`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     /// Why it ended as it did, in words, where exit code and signal do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
@@ -88,10 +96,33 @@ pub struct Run {
     /// How many bytes its program wrote, as far as they are committed.
     pub bytes: u64,
     /// How many line feeds are among them.
-    #[serde(default)]
     pub lines: u64,
     /// `sha256:` and 64 hexadecimal digits over exactly those bytes; set when the run has ended.
     pub digest: Option<String>,
+}
+
+impl Read for Run {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Run {
+            id: members.take("id")?,
+            task_id: members.take("taskId")?,
+            request_id: members.take("requestId")?,
+            runner: members.take("runner")?,
+            prompt: members.take("prompt")?,
+            status: members.take("status")?,
+            exit_code: members.take("exitCode")?,
+            signal: members.take("signal")?,
+            reason: members.take("reason")?,
+            created_at: members.take("createdAt")?,
+            started_at: members.take("startedAt")?,
+            ended_at: members.take("endedAt")?,
+            events: members.take("events")?,
+            bytes: members.take("bytes")?,
+            lines: members.take_or_default("lines")?,
+            digest: members.take("digest")?,
+        })
+    }
 }
 
 impl Run {
@@ -122,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     fn run() -> Run {
-        serde_json::from_value(json!({
+        Run::read(json!({
             "id": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "taskId": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4d", "requestId": "r",
             "runner": "shell", "prompt": "true", "status": "queued", "exitCode": null, "createdAt": "2026-01-02T09:13:58.259Z",
             "startedAt": null, "endedAt": null, "events": 0, "bytes": 0, "digest": null,
@@ -145,8 +176,8 @@ mod tests {
     fn a_run_round_trips() {
         let ended = Run { status: RunStatus::Failed, signal: Some("SIGKILL".into()), reason: Some("x".into()), lines: 3, ..run() };
         for run in [run(), ended] {
-            let text = serde_json::to_string(&run).expect("JSON");
-            assert_eq!(serde_json::from_str::<Run>(&text).expect("a run"), run);
+            let written = serde_json::to_value(&run).expect("JSON");
+            assert_eq!(Run::read(written).expect("a run"), run);
         }
         let written = serde_json::to_value(run()).expect("JSON");
         assert_eq!(written["exitCode"], json!(null), "what is not there yet is said to be null");

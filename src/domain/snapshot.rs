@@ -1,11 +1,18 @@
 //! What a page is rendered from: a state together with the cursor that it was read at, so that the stream goes on exactly where the
 //! page ends.
 
-use super::{cursor::Cursor, id::RunId, run::Run, task::Task};
-use serde::{Deserialize, Serialize};
+use super::{
+    cursor::Cursor,
+    id::RunId,
+    members::{Members, Read, Unreadable},
+    run::Run,
+    task::Task,
+};
+use serde::Serialize;
+use serde_json::Value;
 
 /// The first page: what needs a person, what runs, what was there lately.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DashboardSnapshot {
     /// Everything up to here is in this snapshot.
     pub cursor: Cursor,
@@ -21,8 +28,22 @@ pub struct DashboardSnapshot {
     pub request_id: String,
 }
 
+impl Read for DashboardSnapshot {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(DashboardSnapshot {
+            cursor: members.take("cursor")?,
+            tasks: members.take("tasks")?,
+            runs: members.take("runs")?,
+            tails: members.take("tails")?,
+            runners: members.take("runners")?,
+            request_id: members.take("request_id")?,
+        })
+    }
+}
+
 /// The end of a run's output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunTail {
     /// Which run.
     pub run: RunId,
@@ -30,8 +51,15 @@ pub struct RunTail {
     pub text: String,
 }
 
+impl Read for RunTail {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(RunTail { run: members.take("run")?, text: members.take("text")? })
+    }
+}
+
 /// The board: the tasks that a filter lets through.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BoardSnapshot {
     /// Everything up to here is in this snapshot.
     pub cursor: Cursor,
@@ -49,8 +77,23 @@ pub struct BoardSnapshot {
     pub statuses: Vec<String>,
 }
 
+impl Read for BoardSnapshot {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(BoardSnapshot {
+            cursor: members.take("cursor")?,
+            tasks: members.take("tasks")?,
+            total: members.take("total")?,
+            scopes: members.take("scopes")?,
+            tags: members.take("tags")?,
+            kinds: members.take("kinds")?,
+            statuses: members.take("statuses")?,
+        })
+    }
+}
+
 /// One task with its runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskSnapshot {
     /// Everything up to here is in this snapshot.
     pub cursor: Cursor,
@@ -64,8 +107,21 @@ pub struct TaskSnapshot {
     pub console: Option<ConsoleSnapshot>,
 }
 
+impl Read for TaskSnapshot {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(TaskSnapshot {
+            cursor: members.take("cursor")?,
+            task: members.take("task")?,
+            output_html: members.take("output_html")?,
+            runs: members.take("runs")?,
+            console: members.take("console")?,
+        })
+    }
+}
+
 /// One run with what it wrote so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConsoleSnapshot {
     /// Everything up to here is in this snapshot.
     pub cursor: Cursor,
@@ -75,6 +131,18 @@ pub struct ConsoleSnapshot {
     pub text: String,
     /// How many bytes of the run's output come before `text`; 0 where it is complete.
     pub text_start: u64,
+}
+
+impl Read for ConsoleSnapshot {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(ConsoleSnapshot {
+            cursor: members.take("cursor")?,
+            run: members.take("run")?,
+            text: members.take("text")?,
+            text_start: members.take("text_start")?,
+        })
+    }
 }
 
 impl ConsoleSnapshot {

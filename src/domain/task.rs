@@ -1,12 +1,16 @@
 //! A task: one card on the board. Types and statuses are open sets, and members that are not known here are kept, so that what one
 //! program writes another still finds.
 
-use super::{id::TaskId, timestamp::Timestamp};
+use super::{
+    id::TaskId,
+    members::{Members, Read, Unreadable, deserialize_by_reading},
+    timestamp::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One card on the board. JSON is camelCase; members that are not named here survive in `extra`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Identifies the task.
@@ -19,29 +23,27 @@ pub struct Task {
     /// One line.
     pub title: String,
     /// What it is about, in plain text.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Output, choices and where it came from.
-    #[serde(default)]
     pub context: TaskContext,
     /// Which project or place it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Words to find it by.
-    #[serde(default)]
     pub tags: Vec<String>,
     /// Who made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
     /// Whom it is meant for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_user: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// The answer that a person gave; at most one for ever.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
     /// Members that are not known here, kept as they came.
     #[serde(flatten)]
@@ -49,23 +51,23 @@ pub struct Task {
 }
 
 /// What a task came from and came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskContext {
     /// Rich output: HTML as it was given. It is never shown before it has been sanitised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// When the request was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<Timestamp>,
     /// The request that it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The prompt that opened the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Quick actions to choose from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
     /// Members that are not known here, kept as they came.
     #[serde(flatten)]
@@ -73,7 +75,7 @@ pub struct TaskContext {
 }
 
 /// One quick action of a task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choice {
     /// What the button says.
@@ -81,7 +83,7 @@ pub struct Choice {
     /// What is answered when it is pressed.
     pub value: String,
     /// Whether it is the one that is suggested.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub primary: bool,
     /// Members that are not known here, kept as they came.
     #[serde(flatten)]
@@ -89,17 +91,75 @@ pub struct Choice {
 }
 
 /// What a person answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// The value of a choice, or free text.
     pub value: String,
     /// What the person added.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// When it was given.
     pub answered_at: Timestamp,
 }
+
+impl Read for Task {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Task {
+            id: members.take("id")?,
+            kind: members.take("type")?,
+            status: members.take("status")?,
+            title: members.take("title")?,
+            description: members.take_or_default("description")?,
+            context: members.take_or_default("context")?,
+            scope: members.take("scope")?,
+            tags: members.take_or_default("tags")?,
+            created_by: members.take("createdBy")?,
+            target_user: members.take("targetUser")?,
+            created_at: members.take("createdAt")?,
+            updated_at: members.take("updatedAt")?,
+            answer: members.take("answer")?,
+            extra: members.rest(),
+        })
+    }
+}
+
+impl Read for TaskContext {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(TaskContext {
+            output: members.take("output")?,
+            requested_at: members.take("requestedAt")?,
+            request_id: members.take("requestId")?,
+            prompt: members.take("prompt")?,
+            choices: members.take_or_default("choices")?,
+            extra: members.rest(),
+        })
+    }
+}
+
+impl Read for Choice {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Choice {
+            label: members.take("label")?,
+            value: members.take("value")?,
+            primary: members.take_or_default("primary")?,
+            extra: members.rest(),
+        })
+    }
+}
+
+impl Read for Answer {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Answer { value: members.take("value")?, comment: members.take("comment")?, answered_at: members.take("answeredAt")? })
+    }
+}
+
+// Tasks are read from the database, and parts of them inside of what is posted.
+deserialize_by_reading!(Task, TaskContext, Answer);
 
 impl Task {
     /// The task without its output, as the stream carries it.

@@ -2,7 +2,13 @@
 
 use crate::fakes::{RUN, js, number, sleep, text, until};
 use kontasks::{
-    domain::{event::Output, snapshot::ConsoleSnapshot, timestamp::Timestamp},
+    domain::{
+        event::Output,
+        members::{self, Read},
+        run::Run,
+        snapshot::ConsoleSnapshot,
+        timestamp::Timestamp,
+    },
     ui::console::{
         drawing::{Drawing, Elements, Report},
         transcript::Transcript,
@@ -27,7 +33,7 @@ fn console(text: &str, text_start: usize, lines: usize) -> (Rc<Drawing>, Report,
     );
     let snapshot = ConsoleSnapshot {
         cursor: "k-1".parse().expect("a cursor"),
-        run: serde_json::from_str(&run).expect("a run"),
+        run: members::parse(&run).and_then(Run::read).expect("a run"),
         text: text.to_owned(),
         text_start: text_start as u64,
     };

@@ -17,6 +17,7 @@ use crate::{
         hooks::use_board::use_board,
     },
 };
+use js_sys::JsString;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
@@ -60,7 +61,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
             words.try_update(|words| words.learn(task));
         }
         if let Some(filter) = filter.try_get_untracked() {
-            board.tasks.retain(|task| filter.matches(task));
+            board.tasks.retain(|task| filter.matches_by(task, |text| JsString::from(text).to_lower_case().into()));
         }
     };
     let shown = RwSignal::new(snapshot.tasks.len());
