@@ -4,7 +4,7 @@
 use super::codec::ByValue;
 use crate::domain::{
     limits::Invalid,
-    members::{self, Members, Read, Unreadable},
+    members::{self, Members, Read, Unreadable, deserialize_by_reading},
 };
 use leptos::{prelude::FromServerFnError, server_fn::error::ServerFnErrorErr};
 use serde::Serialize;
@@ -106,6 +106,8 @@ impl Read for ApiError {
         })
     }
 }
+
+deserialize_by_reading!(ApiError);
 
 impl ApiError {
     /// The HTTP status that says the same.

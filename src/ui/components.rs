@@ -7,6 +7,7 @@ pub mod details;
 pub mod elapsed;
 pub mod examples;
 pub mod failure;
+pub mod fixed;
 pub mod header;
 pub mod labels;
 pub mod list;

@@ -1,6 +1,6 @@
 //! Quick actions: how a person answers a task. Every way is a plain form, so that an answer needs no script.
 
-use super::time::Time;
+use super::{fixed::fixed, time::Time};
 use crate::{
     api::tasks::AnswerTask,
     domain::task::{Choice, Task},
@@ -55,7 +55,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
             let variant = choice.primary.then_some("primary");
             let size = in_list.then_some("small");
             view! {
-                <button class="button" data-size=size data-variant=variant name="value" value=choice.value disabled=move || answer.pending().get()>
+                <button class="button" {..fixed(&[("name", "value")])} data-size=size data-variant=variant value=choice.value disabled=move || answer.pending().get()>
                     {choice.label}
                 </button>
             }
@@ -64,7 +64,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
         .collect();
     view! {
         <ActionForm action=answer attr:class=if in_list { "quick-answer" } else { "answer-form" }>
-            <input type="hidden" name="task_id" value=id/>
+            <input {..fixed(&[("type", "hidden"), ("name", "task_id")])} value=id/>
             {words.then(|| view! {
                 <label class="field">
                     <span>"Your answer"</span>

@@ -1,5 +1,6 @@
 //! Says in words whether the page is live, and offers the way out where it is not.
 
+use super::fixed::fixed;
 use crate::{
     domain::reconnect::{
         Status,
@@ -27,19 +28,19 @@ pub fn ConnectionStatus() -> impl IntoView {
     let way_out = move || words.with(|words| words.way_out);
     view! {
         <div class="connection">
-            <span class="connection-state" role="status" data-connection=move || stream.view().status.as_str() title=move || words.get().reason>
+            <span class="connection-state" {..fixed(&[("role", "status")])} data-connection=move || stream.view().status.as_str() title=move || words.get().reason>
                 {move || words.get().state}
-                <span class="connection-countdown" aria-hidden="true">{move || words.get().countdown}</span>
+                <span class="connection-countdown" {..fixed(&[("aria-hidden", "true")])}>{move || words.get().countdown}</span>
             </span>
             <button
-                type="button"
                 class="connection-action"
+                {..fixed(&[("type", "button")])}
                 hidden=move || way_out() != WayOut::Reconnect
                 on:click=move |_| stream.reconnect_now()
             >
                 "Reconnect now"
             </button>
-            <a class="connection-action" rel="external" href=move || sign_in(stream.view().status) hidden=move || way_out() != WayOut::SignIn>
+            <a class="connection-action" {..fixed(&[("rel", "external")])} href=move || sign_in(stream.view().status) hidden=move || way_out() != WayOut::SignIn>
                 "Sign in"
             </a>
         </div>

@@ -1,7 +1,7 @@
 //! A list of what there is to know about a thing, each with its name.
 
 use super::{
-    labels::{Labels, StatusBadge, capitalised},
+    labels::{Labels, StatusBadge, spaced},
     time::Time,
 };
 use crate::domain::task::Task;
@@ -20,7 +20,8 @@ pub fn TaskDetails(
     };
     view! {
         <dl class="details">
-            {text("Type", Some(capitalised(&task.kind)))}
+            // The style sheet begins it with a capital: the tables of all letters' capitals would be a part of the page.
+            <div><dt>"Type"</dt><dd class="capitalised">{spaced(&task.kind)}</dd></div>
             <div><dt>"Status"</dt><dd><StatusBadge status=task.status/></dd></div>
             {labels("Scope", task.scope, Vec::new())}
             {labels("Tags", None, task.tags)}

@@ -1,5 +1,6 @@
 //! Three prompts for somebody who has none yet: each runs with one click, in any shell, within seconds.
 
+use super::{fixed::fixed, prompt_form::REQUEST_ID};
 use crate::api::runs::SubmitPrompt;
 use leptos::{form::ActionForm, prelude::*};
 
@@ -33,8 +34,8 @@ pub fn Examples(
             view! {
                 <li>
                     <ActionForm action=submit>
-                        <input type="hidden" name="prompt" value=prompt/>
-                        <input type="hidden" name="request_id" value=request_id autocomplete="off"/>
+                        <input {..fixed(&[("type", "hidden"), ("name", "prompt"), ("value", prompt)])}/>
+                        <input {..fixed(REQUEST_ID)} value=request_id/>
                         <button class="example" disabled=move || submit.pending().get()>
                             <span class="example-name">{name}</span>
                             <span class="example-shows">{shows}</span>

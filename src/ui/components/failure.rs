@@ -1,5 +1,6 @@
 //! What a page shows in place of what could not be had.
 
+use super::fixed::fixed;
 use crate::api::error::ApiError;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -22,7 +23,7 @@ pub fn Failure(
             <p>{error.to_string()}</p>
             <p class="failure-actions">
                 {can_retry
-                    .then(|| view! { <button type="button" class="button" on:click=move |_| retry.run(())>"Try again"</button> }.into_any())}
+                    .then(|| view! { <button class="button" {..fixed(&[("type", "button")])} on:click=move |_| retry.run(())>"Try again"</button> }.into_any())}
                 <a class="button" data-variant="quiet" href="/">"Back to Kontasks"</a>
             </p>
         </section>

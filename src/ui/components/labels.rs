@@ -9,14 +9,6 @@ pub fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// The same at the beginning of a line: "In progress".
-#[must_use]
-pub fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    spaced(&(first + letters.as_str()))
-}
-
 /// A status, of a task or a run.
 #[component]
 pub fn StatusBadge(
@@ -70,9 +62,7 @@ mod tests {
 
     #[test]
     fn words_read_as_words() {
-        assert_eq!(capitalised("in_progress"), "In progress");
-        assert_eq!(capitalised(""), "");
-        assert_eq!(capitalised("über_fällig"), "Über fällig");
+        assert_eq!(spaced("in_progress_now"), "in progress now");
         assert_eq!(board("tag", "a&b ü"), "/tasks?tag=a%26b%20%C3%BC");
     }
 }

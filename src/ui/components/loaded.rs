@@ -8,8 +8,8 @@ use crate::api::{
 };
 use leptos::prelude::*;
 
-/// What brings a page's data, and brings it anew where the page asks for it. An error is packed as well, so that one reader reads both.
-pub type PageResource = Resource<Result<Packed, Packed>>;
+/// What brings a page's data, and brings it anew where the page asks for it.
+pub type PageResource = Resource<Result<Packed, ApiError>>;
 
 /// How a page's data becomes the page.
 pub type ShowPage = fn(Packed, PageResource) -> Result<AnyView, ApiError>;
@@ -22,14 +22,10 @@ pub fn Loaded(
     /// How it is shown.
     view: ShowPage,
 ) -> impl IntoView {
-    let resource: PageResource =
-        Resource::new(request, |request| async move { fetch_page(request).await.map_err(|error| Packed::of(&error).unwrap_or_default()) });
+    let resource: PageResource = Resource::new(request, fetch_page);
     let content = move || {
         Suspend::new(async move {
-            let loaded = match resource.await {
-                Ok(packed) => view(packed, resource),
-                Err(packed) => Err(packed.open().unwrap_or(ApiError::Failed)),
-            };
+            let loaded = resource.await.and_then(|packed| view(packed, resource));
             loaded.unwrap_or_else(|error| view! { <Failure error retry=move |()| resource.refetch()/> }.into_any())
         })
     };

@@ -1,6 +1,7 @@
 //! The prompt box. It works by a plain POST before the page is live; afterwards it checks what it can at once and keeps what was
 //! typed until the server has taken it.
 
+use super::fixed::fixed;
 use crate::{
     api::{
         error::ApiError,
@@ -15,6 +16,32 @@ use leptos::{
     html::Textarea,
     prelude::*,
 };
+
+type Attributes = &'static [(&'static str, &'static str)];
+
+const PROMPT: Attributes = &[
+    ("id", "prompt"),
+    ("name", "prompt"),
+    ("rows", "3"),
+    ("placeholder", "What shall run?"),
+    ("autocomplete", "off"),
+    ("autocapitalize", "off"),
+    ("spellcheck", "false"),
+    ("autofocus", ""),
+    ("aria-describedby", "prompt-error"),
+];
+pub(super) const REQUEST_ID: Attributes = &[("type", "hidden"), ("name", "request_id"), ("autocomplete", "off")];
+const SCOPE: Attributes = &[
+    ("type", "text"),
+    ("name", "scope"),
+    ("placeholder", "none"),
+    ("autocomplete", "off"),
+    ("autocapitalize", "off"),
+    ("maxlength", "128"),
+];
+const TAGS: Attributes = &[("type", "text"), ("name", "tags"), ("placeholder", "none"), ("autocomplete", "off"), ("autocapitalize", "off")];
+const RUN: Attributes = &[("data-variant", "primary"), ("aria-keyshortcuts", "Control+Enter Meta+Enter")];
+const ERROR: Attributes = &[("id", "prompt-error"), ("role", "alert")];
 
 /// The form.
 #[component]
@@ -69,20 +96,12 @@ pub fn PromptForm(
         <ActionForm action=submit attr:class="prompt-form" on:submit:capture=check on:keydown=submit_by_keys>
             <label class="visually-hidden" for="prompt">"Prompt"</label>
             <textarea
-                id="prompt"
-                name="prompt"
-                rows="3"
-                placeholder="What shall run?"
-                autocomplete="off"
-                autocapitalize="off"
-                spellcheck="false"
-                autofocus
-                aria-describedby="prompt-error"
+                {..fixed(PROMPT)}
                 aria-invalid=move || words.with(|words| !words.is_empty()).then_some("true")
                 node_ref=prompt
                 inner_html=as_content(&draft.prompt)
             ></textarea>
-            <input type="hidden" name="request_id" value=request_id autocomplete="off"/>
+            <input {..fixed(REQUEST_ID)} value=request_id/>
             <div class="prompt-options">
                 <label class="field" data-inline="">
                     <span>"Runner"</span>
@@ -90,20 +109,20 @@ pub fn PromptForm(
                 </label>
                 <label class="field" data-inline="">
                     <span>"Scope"</span>
-                    <input type="text" name="scope" value=draft.scope placeholder="none" autocomplete="off" autocapitalize="off" maxlength="128"/>
+                    <input {..fixed(SCOPE)} value=draft.scope/>
                 </label>
                 <label class="field" data-inline="" data-wide="">
                     <span>"Tags"</span>
-                    <input type="text" name="tags" value=draft.tags placeholder="none" autocomplete="off" autocapitalize="off"/>
+                    <input {..fixed(TAGS)} value=draft.tags/>
                 </label>
                 <div class="prompt-run">
                     <span class="key-hint" aria-hidden="true"><kbd>"Ctrl"</kbd>"/"<kbd>"⌘"</kbd>" "<kbd>"Enter"</kbd></span>
-                    <button class="button" data-variant="primary" disabled=move || submit.pending().get() aria-keyshortcuts="Control+Enter Meta+Enter">
+                    <button class="button" {..fixed(RUN)} disabled=move || submit.pending().get()>
                         "Run"
                     </button>
                 </div>
             </div>
-            <p id="prompt-error" class="form-error" role="alert">{move || words.get()}</p>
+            <p class="form-error" {..fixed(ERROR)}>{move || words.get()}</p>
         </ActionForm>
     }
 }
