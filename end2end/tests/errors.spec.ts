@@ -93,6 +93,8 @@ test("the prompt form says what is wrong", async ({ signedIn: page, server, expe
   expectedErrors.push(/status of (400|413|422|500)/);
   for (const prompt of ["   ", "x".repeat(1_000_000)]) {
     await page.goto("/");
+    // Nothing is wrong yet, so nothing is said and no room is taken.
+    await expect(page.locator("#prompt-error")).toBeHidden();
     await page.getByLabel("Prompt").fill(prompt);
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await expect(page.getByRole("alert")).toContainText(/prompt|large|long/i);

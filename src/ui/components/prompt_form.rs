@@ -122,7 +122,7 @@ pub fn PromptForm(
                     </button>
                 </div>
             </div>
-            <p class="form-error" {..fixed(ERROR)}>{move || words.get()}</p>
+            <p class="form-error" {..fixed(ERROR)} hidden=move || words.with(String::is_empty)>{move || words.get()}</p>
         </ActionForm>
     }
 }
