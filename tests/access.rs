@@ -1,0 +1,228 @@
+//! Who gets in, and from where requests are taken, over real sockets.
+
+#[path = "support/server.rs"]
+mod server;
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+use server::{Answer, Server, TOKEN, start};
+
+const SOME_ID: &str = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
+
+impl Server {
+    async fn link(&self) -> String {
+        format!("/sign-in?token={}", self.state.auth.issue_link().await.expect("a link").reveal())
+    }
+
+    /// The cookie of a new session.
+    async fn sign_in(&self) -> String {
+        cookie(&self.anonymous(Method::GET, &self.link().await).send().await)
+    }
+}
+
+fn cookie(answer: &Answer) -> String {
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    let cookie = answer.header("set-cookie");
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_sign_in() {
+    let server = start().await;
+    let id = SOME_ID;
+    let mut programs: Vec<(Method, String)> = Vec::new();
+    for path in ["/runs", "/tasks", "/events", "/nonsense", "/../../runs", ""] {
+        programs.push((Method::GET, format!("/api/v1{path}")));
+        programs.push((Method::POST, format!("/api/v1{path}")));
+    }
+    for path in ["", "/output", "/events", "/cancellation"] {
+        programs.push((Method::GET, format!("/api/v1/runs/{id}{path}")));
+        programs.push((Method::HEAD, format!("/api/v1/runs/{id}{path}")));
+        programs.push((Method::POST, format!("/api/v1/runs/{id}{path}")));
+    }
+    for method in [Method::GET, Method::PATCH, Method::DELETE, Method::OPTIONS, Method::PUT] {
+        programs.push((method.clone(), format!("/api/v1/tasks/{id}")));
+        programs.push((method, format!("/api/v1/tasks/{id}/answer")));
+    }
+    for action in ["submit-prompt", "cancel-run", "answer-task", "dashboard", "nonsense"] {
+        programs.push((Method::POST, format!("/actions/{action}")));
+        programs.push((Method::GET, format!("/actions/{action}")));
+    }
+    programs.push((Method::POST, "/sign-out".into()));
+    for (method, path) in programs {
+        for (header, value) in [("x", ""), ("authorization", "Bearer wrong"), ("cookie", "kontasks_x=1"), ("authorization", "Basic dTpw")] {
+            let answer = server.anonymous(method.clone(), &path).with(header, value).send().await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            if method != Method::HEAD {
+                answer.problem();
+            }
+        }
+    }
+    for path in ["/", "/tasks", &format!("/tasks/{id}"), &format!("/runs/{id}"), "/nonsense", "/settings"] {
+        let answer = server.anonymous(Method::GET, path).with("accept", "text/html").send().await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(answer.text().contains("kontasks sign-in-link"), "{path}");
+        assert!(!answer.text().contains("type=\"module\""), "the page is not to be hydrated");
+        assert!(answer.text().contains(&format!("value=\"{path}\"")), "where to go next");
+    }
+    for path in ["/healthz", "/readyz", "/sign-in"] {
+        assert_eq!(server.anonymous(Method::GET, path).send().await.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_signs_in_once() {
+    let server = start().await;
+    let link = server.link().await;
+    // A browser that looks ahead, or a program that looks whether the link is good, does not use it up.
+    assert_eq!(server.anonymous(Method::HEAD, &link).send().await.status, StatusCode::OK);
+    assert_eq!(server.anonymous(Method::GET, &link).with("sec-purpose", "prefetch;prerender").send().await.status, StatusCode::OK);
+    let welcome = server.anonymous(Method::GET, &format!("{link}&next=%2Ftasks%3Fstatus%3Dfailed")).send().await;
+    assert_eq!(welcome.header("location"), "/tasks?status=failed");
+    let cookie = cookie(&welcome);
+    assert!(!cookie.contains("Secure"));
+    assert_eq!(
+        server.anonymous(Method::GET, "/api/v1/tasks").with("cookie", &format!("a=b; {cookie}; c=d")).send().await.status,
+        StatusCode::OK
+    );
+
+    let again = server.anonymous(Method::GET, &link).send().await;
+    assert_eq!(again.status, StatusCode::UNAUTHORIZED);
+    assert!(again.header("set-cookie").is_empty());
+    assert!(again.text().contains("kontasks sign-in-link"));
+    let signed_in = server.anonymous(Method::GET, &link).with("cookie", &cookie).send().await;
+    assert_eq!((signed_in.status, signed_in.header("location")), (StatusCode::SEE_OTHER, "/"), "a second click is no error");
+
+    let left = server.anonymous(Method::POST, "/sign-out").with("cookie", &cookie).send().await;
+    assert_eq!(left.status, StatusCode::SEE_OTHER);
+    assert!(left.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(server.anonymous(Method::GET, "/api/v1/tasks").with("cookie", &cookie).send().await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_code_of_a_link_can_be_typed_in() {
+    let server = start().await;
+    let form = async |body: String| server.anonymous(Method::POST, "/sign-in").body("application/x-www-form-urlencoded", body).send().await;
+    let code = server.link().await.split_once('=').expect("a code").1.to_owned();
+    let refused = form("token=nonsense&next=%2Ftasks".into()).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(refused.text().contains("value=\"/tasks\""));
+    let welcome = form(format!("token=+{code}%0A&next=%2F%2Fevil.example")).await;
+    assert_eq!(welcome.header("location"), "/", "other servers are not gone to");
+    cookie(&welcome);
+    let whole = form(format!("token=http%3A%2F%2Fx%2Fsign-in%3Ftoken%3D{}", server.link().await.split_once('=').expect("a code").1)).await;
+    cookie(&whole);
+    assert_eq!(form("x".repeat(2_000_000)).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.anonymous(Method::POST, "/sign-in").send().await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn behind_tls_the_cookie_stays_there() {
+    let server = start().await;
+    let welcome = server.anonymous(Method::GET, &server.link().await).with("x-forwarded-proto", "https").send().await;
+    assert!(welcome.header("set-cookie").contains("; Secure"));
+}
+
+#[tokio::test]
+async fn the_server_answers_to_its_own_names_only() {
+    let server = start().await;
+    let port = server.address.port();
+    for host in [
+        format!("localhost:{port}"),
+        format!("kontasks.localhost:{port}"),
+        "[::1]:80".into(),
+        "10.0.0.7".into(),
+        "Board.Example.ORG:443".into(),
+    ] {
+        assert_eq!(server.call(Method::GET, "/api/v1/tasks").with("host", &host).send().await.status, StatusCode::OK, "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "board.example.org.evil.example"] {
+        for path in ["/", "/healthz", "/sign-in", "/api/v1/tasks"] {
+            let answer = server.call(Method::GET, path).with("host", host).send().await;
+            assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
+            let problem = answer.problem();
+            assert!(problem.contains("hosts = [") && problem.contains(host.trim_end_matches(":80")), "{problem}");
+        }
+    }
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "400"),
+        ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "400"),
+        ("GET http://evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "421"),
+        ("GET /healthz HTTP/1.1\r\nHost: \r\nConnection: close\r\n\r\n", "421"),
+        ("GET /healthz HTTP/1.0\r\n\r\n", "200"),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "200"),
+    ] {
+        let answer = server.raw(request.as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}\n{answer}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_cannot_act_here() {
+    let server = start().await;
+    let cookie = server.sign_in().await;
+    let own = format!("http://{}", server.address);
+    let call = |method: Method, headers: &[(&'static str, &str)]| {
+        let path = if method == Method::POST { "/api/v1/tasks" } else { "/api/v1/events" };
+        let call = server.anonymous(method.clone(), path).with("cookie", &cookie);
+        let call = if method == Method::POST { call.json(json!({ "title": "x" })) } else { call };
+        headers.iter().fold(call, |call, (name, value)| call.with(name, value))
+    };
+    let foreign: [&[(&'static str, &str)]; 7] = [
+        &[("origin", "http://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "http://127.0.0.1:1")],
+        &[("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", &own), ("sec-fetch-site", "same-site")],
+    ];
+    for headers in foreign {
+        for method in [Method::POST, Method::HEAD, Method::GET] {
+            let answer = call(method.clone(), headers).send().await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {headers:?}");
+        }
+    }
+    assert_eq!(server.get("/api/v1/tasks").await.json()["total"], 0);
+    let ours: [&[(&'static str, &str)]; 4] =
+        [&[], &[("origin", &own)], &[("origin", &own), ("sec-fetch-site", "same-origin")], &[("sec-fetch-site", "none")]];
+    for headers in ours {
+        assert_eq!(call(Method::POST, headers).send().await.status, StatusCode::CREATED, "{headers:?}");
+        assert_eq!(call(Method::HEAD, headers).send().await.status, StatusCode::OK, "{headers:?}");
+    }
+    // Following a link from elsewhere is fine; the session comes along.
+    let page = server.anonymous(Method::GET, "/nonsense").with("cookie", &cookie).with("sec-fetch-site", "cross-site").send().await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn responses_tie_the_browsers_hands() {
+    let server = start().await;
+    for path in ["/sign-in", "/healthz", "/api/v1/tasks", "/nonsense"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        let scripts = policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap_or_default();
+        assert!(!scripts.contains("unsafe-inline") && !scripts.contains("'unsafe-eval'"), "{scripts}");
+    }
+    let page = server.get("/nonsense").await;
+    let nonce = page
+        .header("content-security-policy")
+        .split("'nonce-")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next())
+        .expect("a nonce")
+        .to_owned();
+    assert!(page.text().contains(&format!("nonce=\"{nonce}\"")));
+    for script in page.text().split("<script").skip(1) {
+        assert!(script.split('>').next().expect("a tag").contains(&nonce), "every script has the nonce");
+    }
+    let other = server.get("/nonsense").await;
+    assert!(!other.header("content-security-policy").contains(&nonce), "each response has its own");
+}
