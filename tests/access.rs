@@ -5,7 +5,7 @@ mod server;
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
-use server::{Answer, Server, TOKEN, start};
+use server::{Answer, Server, start};
 
 const SOME_ID: &str = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
 
