@@ -19,4 +19,4 @@ pub use problem::Problem;
 pub use router::router;
 pub use serve::serve;
 pub use state::AppState;
-pub use streams::Streams;
+pub use streams::{StreamOptions, Streams};

@@ -5,29 +5,9 @@ mod server;
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
-use server::{Answer, Server, start};
+use server::start;
 
 const SOME_ID: &str = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
-
-impl Server {
-    async fn link(&self) -> String {
-        format!("/sign-in?token={}", self.state.auth.issue_link().await.expect("a link").reveal())
-    }
-
-    /// The cookie of a new session.
-    async fn sign_in(&self) -> String {
-        cookie(&self.anonymous(Method::GET, &self.link().await).send().await)
-    }
-}
-
-fn cookie(answer: &Answer) -> String {
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    let cookie = answer.header("set-cookie");
-    for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
-        assert!(cookie.contains(part), "{cookie}");
-    }
-    cookie.split(';').next().expect("a cookie").to_owned()
-}
 
 #[tokio::test]
 async fn nobody_gets_in_without_a_sign_in() {
@@ -82,7 +62,7 @@ async fn a_link_signs_in_once() {
     assert_eq!(server.anonymous(Method::GET, &link).with("sec-purpose", "prefetch;prerender").send().await.status, StatusCode::OK);
     let welcome = server.anonymous(Method::GET, &format!("{link}&next=%2Ftasks%3Fstatus%3Dfailed")).send().await;
     assert_eq!(welcome.header("location"), "/tasks?status=failed");
-    let cookie = cookie(&welcome);
+    let cookie = welcome.cookie();
     assert!(!cookie.contains("Secure"));
     assert_eq!(
         server.anonymous(Method::GET, "/api/v1/tasks").with("cookie", &format!("a=b; {cookie}; c=d")).send().await.status,
@@ -112,9 +92,9 @@ async fn the_code_of_a_link_can_be_typed_in() {
     assert!(refused.text().contains("value=\"/tasks\""));
     let welcome = form(format!("token=+{code}%0A&next=%2F%2Fevil.example")).await;
     assert_eq!(welcome.header("location"), "/", "other servers are not gone to");
-    cookie(&welcome);
+    welcome.cookie();
     let whole = form(format!("token=http%3A%2F%2Fx%2Fsign-in%3Ftoken%3D{}", server.link().await.split_once('=').expect("a code").1)).await;
-    cookie(&whole);
+    whole.cookie();
     assert_eq!(form("x".repeat(2_000_000)).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(server.anonymous(Method::POST, "/sign-in").send().await.status, StatusCode::UNAUTHORIZED);
 }

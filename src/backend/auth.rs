@@ -9,7 +9,8 @@ use crate::domain::timestamp::Timestamp;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// How long a one-time link is good.
 pub const LINK_MINUTES: i64 = 15;
@@ -20,6 +21,8 @@ const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// How old the note of a session's last use may be: each renewal is a commit.
 const RENEW_AFTER: i64 = DAY / 2;
+/// How often the clock is looked at while a session is waited for to expire.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// A text that opens the door; it does not show itself in logs.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Somebody who may do everything here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A signed-in browser.
     Session(SessionId),
@@ -74,6 +77,24 @@ pub struct Admitted {
     pub renewed: bool,
 }
 
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionOver {
+    /// A person ended it.
+    Ended,
+    /// It was not used for too long.
+    Expired,
+}
+
+impl fmt::Display for SessionOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SessionOver::Ended => "this browser was signed out",
+            SessionOver::Expired => "this browser's sign-in has expired",
+        })
+    }
+}
+
 /// Sign-in; a cheap clone.
 #[derive(Clone)]
 pub struct Auth {
@@ -81,6 +102,8 @@ pub struct Auth {
     clock: Clock,
     /// The hash of the token for automation.
     token: Option<Arc<[u8; 32]>>,
+    /// Moves with each session that is ended.
+    endings: Arc<watch::Sender<()>>,
 }
 
 /// Why sign-in cannot do its work.
@@ -111,7 +134,7 @@ impl Auth {
             Some(text) if text.chars().count() < Self::TOKEN_CHARS => return Err(AuthError::WeakToken),
             Some(text) => Some(Arc::new(Secret::hash(text))),
         };
-        Ok(Auth { store, clock, token })
+        Ok(Auth { store, clock, token, endings: Arc::new(watch::Sender::new(())) })
     }
 
     /// Makes a one-time link's secret, good for [`LINK_MINUTES`].
@@ -171,7 +194,39 @@ impl Auth {
     pub async fn sign_out(&self, id: SessionId) -> Result<(), AuthError> {
         match self.store.delete_session(id).await {
             Err(StoreError::NotFound(_)) => Ok(()),
-            other => Ok(other?),
+            other => {
+                other?;
+                self.endings.send_replace(());
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until a session is over, and says why. What is asked while it waits is little: the database is read when a session was
+    /// ended or this one's time has come, and the clock once a second, since a clock can be set.
+    pub async fn session_over(&self, id: SessionId) -> SessionOver {
+        let mut endings = self.endings.subscribe();
+        let mut end = None;
+        loop {
+            endings.mark_unchanged();
+            match self.store.session_end(id).await {
+                Ok(Some(at)) if at > self.clock.now() => end = Some(at),
+                Ok(Some(_)) => return SessionOver::Expired,
+                // Whoever signs in clears away what has expired.
+                Ok(None) if end.is_some_and(|at| at <= self.clock.now()) => return SessionOver::Expired,
+                Ok(None) => return SessionOver::Ended,
+                Err(error) => tracing::warn!(%error, "whether a session is still good cannot be told now"),
+            }
+            loop {
+                tokio::select! {
+                    _ = endings.changed() => break,
+                    () = tokio::time::sleep(GLANCE) => {
+                        if end.is_none_or(|at| at <= self.clock.now()) {
+                            break;
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -232,6 +287,30 @@ mod tests {
         let token = auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted");
         clock.set(Timestamp(START.0 + SESSION_DAYS * DAY));
         assert_eq!(auth.admit(token.reveal()).await.expect("works"), None);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_is_noticed_and_the_end_of_another_is_not() {
+        let (auth, clock, _place) = auth(None).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let link = auth.issue_link().await.expect("a link");
+            let token = auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted");
+            ids.push(auth.admit(token.reveal()).await.expect("works").expect("good").id);
+        }
+        let waits = ids.iter().map(|id| {
+            let (auth, id) = (auth.clone(), *id);
+            tokio::spawn(async move { auth.session_over(id).await })
+        });
+        let waits: Vec<_> = waits.collect();
+        auth.sign_out(ids[1]).await.expect("works");
+        let [first, second, third] = <[_; 3]>::try_from(waits).expect("three");
+        assert_eq!(second.await.expect("waits"), SessionOver::Ended);
+        assert!(!first.is_finished() && !third.is_finished());
+        clock.set(Timestamp(START.0 + SESSION_DAYS * DAY));
+        assert_eq!(first.await.expect("waits"), SessionOver::Expired);
+        assert_eq!(third.await.expect("waits"), SessionOver::Expired);
+        assert_eq!(auth.session_over(ids[1]).await, SessionOver::Ended, "what is over already is not waited for");
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ pub enum StreamEvent {
     Reset(Reset),
     /// The session is over; the last event of the stream.
     ForceLogout(ForceLogout),
-    /// The server is going away.
+    /// The server ends the stream, and wants its client back.
     Shutdown(Shutdown),
 }
 
@@ -195,18 +195,21 @@ impl Read for ForceLogout {
     }
 }
 
-/// The server is going away.
+/// The server ends the stream, and wants its client back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shutdown {
     /// When to come back, in milliseconds from now.
     pub retry_ms: u64,
+    /// The server stays: the stream has only lasted as long as any may, and a new one can be asked for at once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub renewal: bool,
 }
 
 impl Read for Shutdown {
     fn read(value: Value) -> Result<Self, Unreadable> {
         let mut members = Members::of(value)?;
-        Ok(Shutdown { retry_ms: members.take("retryMs")? })
+        Ok(Shutdown { retry_ms: members.take("retryMs")?, renewal: members.take::<Option<bool>>("renewal")?.unwrap_or_default() })
     }
 }
 
@@ -299,6 +302,7 @@ mod tests {
             ("reset", json!({"reason": "r", "head": 7})),
             ("force_logout", json!({"reason": "r"})),
             ("shutdown", json!({"retryMs": 300})),
+            ("shutdown", json!({"retryMs": 300, "renewal": true})),
         ];
         for name in EVENT_NAMES {
             assert!(events.iter().any(|(known, _)| *known == name), "{name}");

@@ -229,10 +229,12 @@ pub enum Heard {
         /// Why, in words.
         reason: String,
     },
-    /// The server is going away.
+    /// The server ends the connection.
     Shutdown {
         /// When to come back, in milliseconds from now.
         retry_ms: u64,
+        /// It does not go away, so that the next connection can be asked for at once.
+        renewal: bool,
     },
     /// An event of the log.
     Log(Cursor),
@@ -251,7 +253,7 @@ impl Heard {
             StreamEvent::Ping(_) => Heard::Ping,
             StreamEvent::Reset(reset) => Heard::Reset { head: reset.head },
             StreamEvent::ForceLogout(logout) => Heard::ForceLogout { reason: logout.reason.clone() },
-            StreamEvent::Shutdown(shutdown) => Heard::Shutdown { retry_ms: shutdown.retry_ms },
+            StreamEvent::Shutdown(shutdown) => Heard::Shutdown { retry_ms: shutdown.retry_ms, renewal: shutdown.renewal },
             StreamEvent::Task(_) | StreamEvent::Run(_) | StreamEvent::Output(_) | StreamEvent::End(_) => {
                 cursor.map_or(Heard::Unreadable(None), Heard::Log)
             }

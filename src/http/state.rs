@@ -1,10 +1,13 @@
 //! What every request shares.
 
-use super::{security::Hosts, streams::Streams};
+use super::{
+    security::Hosts,
+    streams::{StreamOptions, Streams},
+};
 use crate::backend::{Backend, auth::Auth};
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What every request shares; a cheap clone.
@@ -32,7 +35,7 @@ impl AppState {
     pub fn new(backend: Backend, auth: Auth, hosts: &[String], shutdown: CancellationToken) -> Self {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
-        let streams = Streams::new(HEARTBEAT, shutdown.clone());
+        let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
         AppState { backend, auth, leptos, hosts: Hosts::new(hosts), streams, build, shutdown }
     }
 }
@@ -42,6 +45,3 @@ impl FromRef<AppState> for LeptosOptions {
         state.leptos.clone()
     }
 }
-
-/// The longest silence of a stream before a `ping`: well below the 60 seconds after which common proxies cut.
-const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -15,7 +15,7 @@ use kontasks::{
         runner::{Runners, table::RunnerTable},
         store::Store,
     },
-    http::{AppState, Streams, serve},
+    http::{AppState, StreamOptions, Streams, serve},
 };
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -39,6 +39,11 @@ pub struct Server {
 
 /// Started with streams that are never silent for longer than this.
 pub async fn start_with(heartbeat: Duration) -> Server {
+    start_with_streams(StreamOptions { heartbeat, ..StreamOptions::default() }).await
+}
+
+/// Started with streams of that kind.
+pub async fn start_with_streams(options: StreamOptions) -> Server {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Clock::system();
     let shutdown = CancellationToken::new();
@@ -48,7 +53,7 @@ pub async fn start_with(heartbeat: Duration) -> Server {
     let runners = Runners::new(store.clone(), RunnerTable::default(), folder.path(), exe, shutdown.clone());
     let backend = Backend { store, runners, clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], shutdown.clone());
-    state.streams = Streams::new(heartbeat, shutdown);
+    state.streams = Streams::new(&options, state.auth.clone(), shutdown);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let serving = tokio::spawn(serve(listener, state.clone()));
@@ -57,7 +62,7 @@ pub async fn start_with(heartbeat: Duration) -> Server {
 
 /// Started as it is by default.
 pub async fn start() -> Server {
-    start_with(Duration::from_secs(15)).await
+    start_with_streams(StreamOptions::default()).await
 }
 
 impl Drop for Server {
@@ -86,6 +91,16 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
+    /// The session's cookie that a sign-in sets.
+    pub fn cookie(&self) -> String {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text());
+        let cookie = self.header("set-cookie");
+        for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        cookie.split(';').next().expect("a cookie").to_owned()
+    }
+
     /// The problem's sentence; fails where it is no problem with the response's status.
     pub fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{} {}", self.status, self.text());
@@ -111,6 +126,21 @@ impl Server {
     /// A request with the token for automation.
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
         self.anonymous(method, path).with("authorization", &format!("Bearer {TOKEN}"))
+    }
+
+    /// A one-time link, as a path.
+    pub async fn link(&self) -> String {
+        format!("/sign-in?token={}", self.state.auth.issue_link().await.expect("a link").reveal())
+    }
+
+    /// The cookie of a new session.
+    pub async fn sign_in(&self) -> String {
+        self.anonymous(Method::GET, &self.link().await).send().await.cookie()
+    }
+
+    /// A request from a signed-in browser.
+    pub fn browse(&self, method: Method, path: &str, cookie: &str) -> Call<'_> {
+        self.anonymous(method, path).with("cookie", cookie)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

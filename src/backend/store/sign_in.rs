@@ -133,6 +133,15 @@ impl Store {
         query.fetch_optional(&self.0.readers).await?.map(|row| session(&row)).transpose()
     }
 
+    /// From when on a session is no longer good; none where it is gone.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn session_end(&self, id: SessionId) -> Result<Option<Timestamp>, StoreError> {
+        let query = sqlx::query_scalar("select expires_at from sessions where id = ?1").bind(id.0.cast_signed());
+        Ok(query.fetch_optional(&self.0.readers).await?.map(Timestamp))
+    }
+
     /// Notes that a session was used, and moves its end. Each call is a commit: now and then is enough.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ mod delivery;
 mod page;
 
 use super::{
-    Action, Answer, Closed, Heard, Input, Options, Pause, Status, Trouble,
+    Action, Answer, Closed, Heard, Input, Options, Pause, Status, Trouble, View,
     fake::{Browser, at, hello_with},
 };
 
@@ -61,9 +61,46 @@ fn the_server_s_hint_replaces_the_base_within_bounds() {
 #[test]
 fn a_shutdown_is_taken_at_its_word_and_needs_no_question() {
     let mut browser = Browser::live(3);
-    browser.hear(Heard::Shutdown { retry_ms: 600 });
+    browser.hear(Heard::Shutdown { retry_ms: 600, renewal: false });
     assert_eq!((browser.source, browser.probe), (None, None));
     assert_eq!(browser.machine.view().error, Some(Trouble::ShuttingDown));
+    assert!((300..=600).contains(&browser.delay()));
+}
+
+#[test]
+fn a_stream_that_is_renewed_stays_live_to_the_eye() {
+    let mut browser = Browser::live(3);
+    browser.now += 600_000;
+    let actions = browser.hear(Heard::Shutdown { retry_ms: 600, renewal: true }).to_vec();
+    assert!(matches!(actions[..], [Action::CloseSource, Action::Open { .. }, Action::SetTimer { .. }]), "{actions:?}");
+    let seen = |browser: &Browser| (browser.machine.status(), browser.machine.view());
+    let calm = View { status: Status::Live, ..View::default() };
+    assert_eq!(seen(&browser), (Status::Connecting, calm.clone()));
+    browser.open();
+    assert_eq!(browser.hear(hello_with(None))[1..], [Action::Greet { resumed: false }]);
+    assert_eq!(seen(&browser), (Status::Live, calm));
+}
+
+#[test]
+fn a_renewal_that_fails_is_shown_as_any_loss() {
+    let mut browser = Browser::live(3);
+    browser.now += 600_000;
+    browser.hear(Heard::Shutdown { retry_ms: 600, renewal: true });
+    browser.fail();
+    let view = browser.machine.view();
+    assert_eq!((view.status, view.attempt, view.error), (Status::Waiting, 1, Some(Trouble::Lost)));
+    browser.fire();
+    assert_eq!(browser.machine.view().status, Status::Connecting);
+    browser.open();
+    assert!(browser.hear(hello_with(None)).contains(&Action::Greet { resumed: true }));
+}
+
+#[test]
+fn a_server_that_renews_without_end_is_not_asked_without_end() {
+    let mut browser = Browser::live(3);
+    browser.now += 4_999;
+    browser.hear(Heard::Shutdown { retry_ms: 600, renewal: true });
+    assert_eq!(browser.machine.status(), Status::Waiting);
     assert!((300..=600).contains(&browser.delay()));
 }
 

@@ -37,6 +37,8 @@ pub struct Machine {
     next_retry_at: Option<u64>,
     /// The server asked not to be tried before then.
     not_before: Option<u64>,
+    /// This connection takes the place of one whose time was up: nothing was lost, and nothing need be shown.
+    renewing: bool,
     /// Something was lost since the last `hello`.
     lost: bool,
     offline: bool,
@@ -65,6 +67,7 @@ impl Machine {
             healthy: false,
             next_retry_at: None,
             not_before: None,
+            renewing: false,
             lost: false,
             offline: false,
             away: false,
@@ -82,8 +85,9 @@ impl Machine {
     /// What a page may show.
     #[must_use]
     pub fn view(&self) -> View {
+        let unseen = self.renewing && self.status == Status::Connecting;
         View {
-            status: self.status,
+            status: if unseen { Status::Live } else { self.status },
             attempt: self.failures.min(self.options.attempts),
             next_retry_at: self.next_retry_at,
             error: self.error.clone(),
@@ -244,6 +248,7 @@ impl Machine {
         self.next_retry_at = None;
         self.not_before = None;
         self.healthy = false;
+        self.renewing = false;
         self.place.begin();
         self.since = self.now;
         self.heard_at = self.now;
@@ -269,7 +274,13 @@ impl Machine {
                 self.error = Some(Trouble::LoggedOut(reason));
                 return;
             }
-            Heard::Shutdown { retry_ms } => {
+            // A server that ends each stream as soon as it stands is waited for as any other.
+            Heard::Shutdown { renewal: true, .. } if self.now >= self.since + self.options.healthy_after_ms => {
+                self.open(out);
+                self.renewing = true;
+                return;
+            }
+            Heard::Shutdown { retry_ms, .. } => {
                 self.base_ms = retry_ms;
                 self.lose(Trouble::ShuttingDown, false, out);
                 return;

@@ -33,7 +33,7 @@ fn heard() -> impl Strategy<Value = Heard> {
         }),
         Just(Heard::Ping),
         (0..200u64).prop_map(|head| Heard::Reset { head }),
-        any::<u64>().prop_map(|retry_ms| Heard::Shutdown { retry_ms }),
+        any::<(u64, bool)>().prop_map(|(retry_ms, renewal)| Heard::Shutdown { retry_ms, renewal }),
         (name, 0..200u64).prop_map(|(name, seq)| Heard::Log(Cursor { epoch: epoch(name), seq })),
         proptest::option::of(0..200u64).prop_map(|seq| Heard::Unreadable(seq.map(at))),
     ]

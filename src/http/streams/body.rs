@@ -1,10 +1,10 @@
 //! The body of a stream: the log's frames as they are committed, and between them the words of the connection itself. It holds a
-//! reader, two timers and at most one batch; frames are shared with every other reader of the same event.
+//! reader, a timer and at most one batch; frames are shared with every other reader of the same event.
 
-use super::{OpenStream, Streams};
+use super::{Streams, callers::OpenStream};
 use crate::{
     backend::store::{Batch, EventKind, Frame, Reader, Store},
-    domain::event::{Hello, Ping, Reset, Shutdown},
+    domain::event::{ForceLogout, Hello, Ping, Reset, Shutdown},
 };
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -40,14 +40,19 @@ struct Connection {
     /// When the silence will have lasted too long. It is moved only when it fires, so that an event costs no timer.
     silence: Pin<Box<Sleep>>,
     last_sent: Instant,
-    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When it has lasted long enough.
+    last_moment: Instant,
+    /// The server stops, or the session is over.
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
     streams: Streams,
-    _open: OpenStream,
+    open: OpenStream,
 }
 
-/// Makes the body. It begins at the reader's place and ends with the run, with the server, or with the client.
-pub(super) fn body(streams: Streams, store: Store, reader: Reader, opening: &Opening) -> Body {
+/// Makes the body. It begins at the reader's place and ends with the run, with the server, with the session, with its own time, or
+/// with the client.
+pub(super) fn body(streams: Streams, open: OpenStream, store: Store, reader: Reader, opening: &Opening) -> Body {
     let now = Instant::now();
+    let last_moment = streams.last_moment();
     let connection = Connection {
         opening: Some(first_words(&streams, &store, opening)),
         store,
@@ -55,10 +60,11 @@ pub(super) fn body(streams: Streams, store: Store, reader: Reader, opening: &Ope
         waiting: Vec::new().into_iter(),
         ends_with_run: opening.ends_with_run,
         over: false,
-        silence: Box::pin(tokio::time::sleep_until(now + streams.silence())),
+        silence: Box::pin(tokio::time::sleep_until(last_moment.min(now + streams.silence()))),
         last_sent: now,
-        shutdown: Box::pin(streams.shutdown.clone().cancelled_owned()),
-        _open: streams.open(),
+        last_moment,
+        ended: Box::pin(open.standing.ended.clone().cancelled_owned()),
+        open,
         streams,
     };
     Body::from_stream(futures::stream::unfold(connection, |mut connection| async move {
@@ -76,7 +82,8 @@ impl Connection {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        if self.streams.shutdown.is_cancelled() {
+        // A stream that always has something to send ends in time all the same.
+        if self.open.standing.ended.is_cancelled() || self.last_sent >= self.last_moment {
             return Some(self.farewell());
         }
         while self.waiting.as_slice().is_empty() {
@@ -90,14 +97,16 @@ impl Connection {
                         return None;
                     }
                 },
-                () = &mut self.shutdown => return Some(self.farewell()),
+                () = &mut self.ended => return Some(self.farewell()),
                 () = &mut self.silence => {
                     let due = self.last_sent + self.streams.silence();
                     let now = Instant::now();
-                    if now < due {
-                        self.silence.as_mut().reset(due);
+                    if now >= self.last_moment {
+                        return Some(self.farewell());
+                    } else if now < due {
+                        self.silence.as_mut().reset(due.min(self.last_moment));
                     } else {
-                        self.silence.as_mut().reset(now + self.streams.silence());
+                        self.silence.as_mut().reset(self.last_moment.min(now + self.streams.silence()));
                         return Some(said("ping", &Ping { head: self.store.head() }).into());
                     }
                 }
@@ -130,10 +139,15 @@ impl Connection {
         chunk.freeze()
     }
 
+    /// The last word: the server's own, the session's, or that the stream has lasted long enough.
     fn farewell(&mut self) -> Bytes {
         self.over = true;
+        let stopping = self.streams.shutdown.is_cancelled();
+        if let Some(reason) = self.open.standing.reason.get().filter(|_| !stopping) {
+            return said("force_logout", &ForceLogout { reason: reason.clone() }).into();
+        }
         let retry_ms = retry_ms();
-        format!("retry: {retry_ms}\n{}", said("shutdown", &Shutdown { retry_ms })).into()
+        format!("retry: {retry_ms}\n{}", said("shutdown", &Shutdown { retry_ms, renewal: !stopping })).into()
     }
 }
 

@@ -1,0 +1,136 @@
+//! Who has streams open: how many each caller has, against the caps, and whether the caller may still have them. A session is watched
+//! once, however many streams it has open; all of them end when it does.
+
+use super::StreamOptions;
+use crate::backend::auth::{Auth, Caller};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// The callers with open streams.
+pub(super) struct Callers {
+    auth: Auth,
+    shutdown: CancellationToken,
+    limits: (usize, usize),
+    // Held for a look-up, never across an await.
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    open: usize,
+    total: usize,
+    callers: HashMap<Caller, Entry>,
+}
+
+struct Entry {
+    open: usize,
+    standing: Arc<Standing>,
+    _watch: Option<AbortOnDropHandle<()>>,
+}
+
+/// Whether a caller may go on, shared by the caller's streams.
+pub(super) struct Standing {
+    /// Cancelled when the streams are to end: with the server's own shutdown, or with the session.
+    pub ended: CancellationToken,
+    /// Why the session is over, where it is.
+    pub reason: OnceLock<String>,
+}
+
+/// Why a stream is not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The server has as many as it takes.
+    Server,
+    /// This caller has.
+    Caller,
+}
+
+/// Counts one stream for as long as its body is held, whatever ends it.
+pub(super) struct OpenStream {
+    callers: Arc<Callers>,
+    caller: Caller,
+    pub standing: Arc<Standing>,
+}
+
+impl Callers {
+    pub fn new(options: &StreamOptions, auth: Auth, shutdown: CancellationToken) -> Arc<Self> {
+        let limits = (options.most, options.most_per_session);
+        Arc::new(Callers { auth, shutdown, limits, counts: Mutex::default() })
+    }
+
+    /// How many streams are open, and how many have been.
+    pub fn count(&self) -> (usize, usize) {
+        let counts = self.counts();
+        (counts.open, counts.total)
+    }
+
+    /// Whether another stream of that caller would be opened.
+    pub fn has_room(&self, caller: &Caller) -> Result<(), Full> {
+        self.room(&self.counts(), caller)
+    }
+
+    /// Opens a stream for that caller.
+    pub fn open(self: &Arc<Self>, caller: &Caller) -> Result<OpenStream, Full> {
+        let mut counts = self.counts();
+        self.room(&counts, caller)?;
+        counts.open += 1;
+        counts.total += 1;
+        let entry = counts.callers.entry(caller.clone()).or_insert_with(|| self.entry(caller));
+        entry.open += 1;
+        let standing = entry.standing.clone();
+        drop(counts);
+        Ok(OpenStream { callers: self.clone(), caller: caller.clone(), standing })
+    }
+
+    fn room(&self, counts: &Counts, caller: &Caller) -> Result<(), Full> {
+        let (most, most_per_session) = self.limits;
+        let of_caller = counts.callers.get(caller).map_or(0, |entry| entry.open);
+        if matches!(caller, Caller::Session(_)) && of_caller >= most_per_session {
+            return Err(Full::Caller);
+        }
+        if counts.open >= most { Err(Full::Server) } else { Ok(()) }
+    }
+
+    fn entry(&self, caller: &Caller) -> Entry {
+        let standing = Arc::new(Standing { ended: self.shutdown.child_token(), reason: OnceLock::new() });
+        let watch = match caller {
+            // It is as good as the process is old.
+            Caller::Token => None,
+            Caller::Session(id) => {
+                let (auth, id, standing) = (self.auth.clone(), *id, standing.clone());
+                Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                    let over = auth.session_over(id).await;
+                    tracing::info!(session = id.0, ?over, "its streams end");
+                    let _ = standing.reason.set(over.to_string());
+                    standing.ended.cancel();
+                })))
+            }
+        };
+        Entry { open: 0, standing, _watch: watch }
+    }
+
+    fn close(&self, caller: &Caller) {
+        let mut counts = self.counts();
+        counts.open -= 1;
+        if let Some(entry) = counts.callers.get_mut(caller) {
+            entry.open -= 1;
+            if entry.open == 0 {
+                counts.callers.remove(caller);
+            }
+        }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // The counts are whole between any two statements that could panic: there are none.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.callers.close(&self.caller);
+    }
+}
