@@ -10,6 +10,7 @@ pub mod limits;
 pub mod members;
 pub mod reconnect;
 pub mod run;
+pub mod sharing;
 pub mod snapshot;
 pub mod task;
 pub mod terminal;
