@@ -4,6 +4,7 @@
 pub mod board;
 pub mod cursor;
 pub mod event;
+pub mod event_stream_parser;
 pub mod filter;
 pub mod id;
 pub mod limits;

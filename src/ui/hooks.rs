@@ -1,8 +1,10 @@
 //! Hooks: browser abilities as signals, inert on the server.
 
+mod driver;
 pub mod effect;
-mod event_source;
+pub mod event_source;
 pub mod live;
+pub mod transport;
 pub mod use_board;
 pub mod use_event_stream;
 pub mod use_local_time;

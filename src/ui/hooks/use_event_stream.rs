@@ -1,8 +1,10 @@
 //! `use_event_stream`: one stream of the server's events that reconnects by itself and resumes exactly where it was.
 
 use super::{
+    driver::{Driver, OnDelivery},
     effect::effect,
-    event_source::{Driver, OnDelivery},
+    event_source::EventSourceTransport,
+    transport::Transport,
 };
 use crate::domain::{
     cursor::Cursor,
@@ -124,9 +126,39 @@ impl UseEventStream {
     }
 }
 
+/// What can be chosen about a stream. `Options` alone becomes one by `into`.
+#[derive(Clone)]
+pub struct StreamOptions {
+    /// When to connect, to wait and to give up. By default [`Options::default`].
+    pub reconnect: Options,
+    /// What carries the stream. By default the browser's `EventSource`.
+    pub transport: Rc<dyn Transport>,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Options::default().into()
+    }
+}
+
+impl From<Options> for StreamOptions {
+    fn from(reconnect: Options) -> Self {
+        StreamOptions { reconnect, transport: Rc::new(EventSourceTransport) }
+    }
+}
+
+impl StreamOptions {
+    /// See [`StreamOptions::transport`].
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Rc::new(transport);
+        self
+    }
+}
+
 /// Connects to a stream and keeps it connected: [`use_event_stream_with_options`] with the default options.
 pub fn use_event_stream(target: Signal<Option<StreamTarget>>, on_event: impl Fn(Delivery<'_>) + 'static) -> UseEventStream {
-    use_event_stream_with_options(target, Options::default(), on_event)
+    use_event_stream_with_options(target, StreamOptions::default(), on_event)
 }
 
 /// Connects to the stream that `target` names, and keeps it connected until the owner is cleaned up or `target` is none.
@@ -142,17 +174,19 @@ pub fn use_event_stream(target: Signal<Option<StreamTarget>>, on_event: impl Fn(
 /// Does nothing and says [`Status::Idle`], as does the first render in the browser: it connects in an Effect, after hydration.
 pub fn use_event_stream_with_options(
     target: Signal<Option<StreamTarget>>,
-    options: Options,
+    options: impl Into<StreamOptions>,
     on_event: impl Fn(Delivery<'_>) + 'static,
 ) -> UseEventStream {
     let stream = UseEventStream { view: RwSignal::new(View::default()), driver: StoredValue::new(None) };
+    let StreamOptions { reconnect, transport } = options.into();
     let on_event: OnDelivery = Rc::new(on_event);
 
     effect(move || {
         let target = target.get();
         let made = stream.driver.try_update_value(|slot| {
             let made = slot.get_or_insert_with(|| {
-                SendWrapper::new(Driver::new(options.clone(), on_event.clone(), Box::new(move |now| show(stream.view, now))))
+                let on_change = Box::new(move |now| show(stream.view, now));
+                SendWrapper::new(Driver::new(reconnect.clone(), transport.clone(), on_event.clone(), on_change))
             });
             Rc::clone(made)
         });
