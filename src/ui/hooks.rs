@@ -7,5 +7,6 @@ pub mod live;
 pub mod transport;
 pub mod use_board;
 pub mod use_event_stream;
+pub mod use_kept_text;
 pub mod use_local_time;
 pub mod use_now;

@@ -28,6 +28,7 @@ fn stream() -> (UseEventStream, Log, Mounted) {
                 Delivery::Hello { resumed, .. } => format!("hello {resumed}"),
                 Delivery::Event { cursor, .. } => cursor.to_string(),
                 Delivery::Reset { cursor } => format!("reset {}", cursor.map(ToString::to_string).unwrap_or_default()),
+                Delivery::Ping => return,
             };
             written.borrow_mut().push(line);
         });

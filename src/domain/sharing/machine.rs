@@ -102,7 +102,12 @@ impl Sharing {
             }
             (Input::Told(message), role) => self.told(role, message, out),
             (Input::Heard(heard), Role::Leading { .. }) => {
-                self.say(Led::Heard(heard.clone()), out);
+                if self.has_audience() {
+                    self.say(Led::Heard(heard.clone()), out);
+                } else {
+                    // Whoever comes later sees by the gap that something was said.
+                    self.number += 1;
+                }
                 self.take(heard, out);
             }
             (Input::Heard(heard), Role::Alone) => out.push(Action::Deliver(heard)),
@@ -393,6 +398,12 @@ impl Sharing {
         self.role = Role::Away;
         self.fed = false;
         self.show(View { status: Status::Paused(Pause::Away), ..View::default() }, out);
+    }
+
+    /// Whether another tab listens, as far as is known.
+    fn has_audience(&self) -> bool {
+        let new = matches!(self.role, Role::Leading { since } if self.now < since + INHERITANCE_MS);
+        new || self.members.iter().any(|(tab, _)| *tab != self.me)
     }
 
     fn say(&mut self, what: Led, out: &mut Vec<Action>) {

@@ -48,7 +48,15 @@ pub(super) struct Driver {
 
 struct Job {
     input: Input,
-    event: Option<(StreamEvent, Option<Cursor>)>,
+    received: Option<Received>,
+}
+
+/// An event as it came, and as it was read.
+struct Received {
+    event: StreamEvent,
+    cursor: Option<Cursor>,
+    name: String,
+    data: String,
 }
 
 impl Driver {
@@ -102,7 +110,7 @@ impl Driver {
 
     /// Takes one input and carries out what follows from it.
     pub(super) fn tell(&self, input: Input) {
-        self.tell_job(Job { input, event: None });
+        self.tell_job(Job { input, received: None });
     }
 
     /// Everything up to here has been delivered.
@@ -127,10 +135,10 @@ impl Driver {
         }
         loop {
             let next = self.waiting.borrow_mut().pop_front();
-            let Some(Job { input, event }) = next else { break };
+            let Some(Job { input, received }) = next else { break };
             let actions = self.machine.borrow_mut().step(now(), input);
             for action in actions {
-                self.act(action, event.as_ref());
+                self.act(action, received.as_ref());
             }
             let view = self.machine.borrow().view();
             (self.on_change)(view);
@@ -138,7 +146,7 @@ impl Driver {
         self.busy.set(false);
     }
 
-    fn act(&self, action: Action, event: Option<&(StreamEvent, Option<Cursor>)>) {
+    fn act(&self, action: Action, received: Option<&Received>) {
         match action {
             Action::Open { generation, after } => self.connect(generation, after.as_ref()),
             Action::CloseSource => drop(self.source.take()),
@@ -147,13 +155,13 @@ impl Driver {
             Action::SetTimer { timer, at } => self.set_timer(timer, at),
             Action::ClearTimer => self.clear_timer(),
             Action::Greet { resumed } => {
-                if let Some((StreamEvent::Hello(hello), _)) = event {
-                    self.deliver(Delivery::Hello { hello, resumed });
+                if let Some(Received { event: StreamEvent::Hello(hello), data, .. }) = received {
+                    self.deliver(Delivery::Hello { hello, resumed, data });
                 }
             }
             Action::Deliver => {
-                if let Some((event, Some(cursor))) = event {
-                    self.deliver(Delivery::Event { event, cursor });
+                if let Some(Received { event, cursor: Some(cursor), name, data }) = received {
+                    self.deliver(Delivery::Event { event, cursor, name, data });
                 }
             }
             Action::LoadSnapshot { cursor } => self.deliver(Delivery::Reset { cursor: cursor.as_ref() }),
@@ -190,8 +198,11 @@ impl Driver {
     /// A connection carried an event.
     pub(super) fn hear(&self, generation: u64, name: &str, data: &str, id: &str) {
         let cursor = id.parse::<Cursor>().ok();
-        let (heard, event) = match StreamEvent::parse(name, data) {
-            Ok(Some(event)) => (Heard::of(&event, cursor.clone()), Some((event, cursor))),
+        let (heard, received) = match StreamEvent::parse(name, data) {
+            Ok(Some(event)) => {
+                let heard = Heard::of(&event, cursor.clone());
+                (heard, Some(Received { event, cursor, name: name.to_owned(), data: data.to_owned() }))
+            }
             Ok(None) => (Heard::Ping, None),
             Err(error) => {
                 let reason = format!("an event {name} cannot be read: {error}");
@@ -199,7 +210,10 @@ impl Driver {
                 (Heard::Unreadable(cursor.filter(|_| carries_id(name))), None)
             }
         };
-        self.tell_job(Job { input: Input::Heard { generation, heard }, event });
+        if heard == Heard::Ping {
+            self.deliver(Delivery::Ping);
+        }
+        self.tell_job(Job { input: Input::Heard { generation, heard }, received });
     }
 
     fn set_timer(&self, timer: u64, at: u64) {

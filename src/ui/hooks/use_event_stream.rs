@@ -35,6 +35,8 @@ pub enum Delivery<'a> {
         hello: &'a Hello,
         /// Whether an earlier connection was lost.
         resumed: bool,
+        /// The event's data as they came.
+        data: &'a str,
     },
     /// An event of the log. Each is delivered once.
     Event {
@@ -42,12 +44,18 @@ pub enum Delivery<'a> {
         event: &'a StreamEvent,
         /// Its place.
         cursor: &'a Cursor,
+        /// Its name, and its data as they came: for whoever passes it on.
+        name: &'a str,
+        /// See `name`.
+        data: &'a str,
     },
     /// What was delivered so far cannot be continued: load a snapshot and replace everything by it. The stream goes on after the cursor.
     Reset {
         /// Where it goes on.
         cursor: Option<&'a Cursor>,
     },
+    /// The connection is alive. Nothing need be done about it.
+    Ping,
 }
 
 /// What [`use_event_stream`] returns. What is asked for as a signal is made when it is asked for, so that what a page does not use
@@ -113,6 +121,11 @@ impl UseEventStream {
     /// Tries at once instead of waiting, with a fresh budget of attempts. Without effect where only signing in helps.
     pub fn reconnect_now(&self) {
         self.tell(Input::ReconnectNow);
+    }
+
+    /// A person looks at what the stream feeds: one that has given up for now tries again.
+    pub fn look(&self) {
+        self.tell(Input::Visible);
     }
 
     fn tell(&self, input: Input) {
