@@ -29,9 +29,10 @@ build: ## Build the release binary, target/release/kontasks
 check: ## Formatting, clippy for the server and for the page, docs; warnings are errors
 	@scripts/setup.sh build check
 	$(with) cargo fmt --check
-	$(with) cargo clippy $(locked) --all-targets --features ssr -- -D warnings
-	$(with) cargo clippy $(locked) --lib --test browser --features hydrate --target wasm32-unknown-unknown -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(with) cargo doc $(locked) --no-deps --document-private-items --features ssr
+	$(with) cargo clippy $(locked) --all-targets --features ssr,fetch-transport -- -D warnings
+	$(with) cargo clippy $(locked) --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
+	$(with) cargo clippy $(locked) --lib --test browser --features hydrate,fetch-transport --target wasm32-unknown-unknown -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(with) cargo doc $(locked) --no-deps --document-private-items --features ssr,fetch-transport
 
 test: ## Every test: Rust, wasm in Chromium, Playwright
 	@scripts/setup.sh build test
@@ -46,7 +47,7 @@ test-rust: ## The server's unit, property, integration and doc tests
 
 test-wasm: ## The page's own tests, in headless Chromium
 	@scripts/setup.sh build test
-	$(with) cargo test $(locked) --test browser --features hydrate --target wasm32-unknown-unknown
+	$(with) cargo test $(locked) --test browser --features hydrate,fetch-transport --target wasm32-unknown-unknown
 
 test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" picks specs
 	@scripts/setup.sh build test

@@ -193,13 +193,17 @@ impl Driver {
         let (heard, event) = match StreamEvent::parse(name, data) {
             Ok(Some(event)) => (Heard::of(&event, cursor.clone()), Some((event, cursor))),
             Ok(None) => (Heard::Ping, None),
-            Err(error) => {
-                let reason = format!("an event {name} cannot be read: {error}");
-                leptos::logging::warn!("{reason}");
-                (Heard::Unreadable(cursor.filter(|_| carries_id(name))), None)
-            }
+            Err(error) => return self.cannot_read(generation, name, id, &error.to_string()),
         };
         self.tell_job(Job { input: Input::Heard { generation, heard }, event });
+    }
+
+    /// A connection carried an event of which only this is known.
+    pub(super) fn cannot_read(&self, generation: u64, name: &str, id: &str, why: &str) {
+        let reason = format!("an event {name} cannot be read: {why}");
+        leptos::logging::warn!("{reason}");
+        let heard = Heard::Unreadable(id.parse().ok().filter(|_| carries_id(name)));
+        self.tell(Input::Heard { generation, heard });
     }
 
     fn set_timer(&self, timer: u64, at: u64) {

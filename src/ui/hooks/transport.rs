@@ -48,6 +48,13 @@ impl Listener {
         }
     }
 
+    /// An event arrived that is longer than the transport takes; what is known of it, as in [`message`](Self::message).
+    pub fn too_long(&self, name: &str, id: &str) {
+        if let Some(driver) = self.driver.upgrade() {
+            driver.cannot_read(self.generation, name, id, "it is too long");
+        }
+    }
+
     /// The connection failed or ended. The driver drops it.
     pub fn errored(&self) {
         self.tell(Input::Errored { generation: self.generation });
