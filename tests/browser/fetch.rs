@@ -2,7 +2,7 @@
 
 use crate::{
     event_stream::{Wire, live, stream_to},
-    fakes::{Mounted, RUN, act, board, hello, js, number, open, output, text, until},
+    fakes::{Mounted, RUN, act, board, hello, js, number, open, output, say, text, until},
 };
 use kontasks::{
     domain::reconnect::{Closed, Options, Status, Trouble},
@@ -176,4 +176,14 @@ async fn headers_that_are_none_fail_without_a_panic() {
     let (stream, _log, _handle) = stream_to(target(), options(transport));
     until("a failure", || stream.status().get_untracked() == Status::Waiting).await;
     assert_eq!(number("fake.sources.length"), 0);
+}
+
+#[wasm_bindgen_test]
+async fn retry_is_where_the_delay_starts_from() {
+    let (stream, _handle) = asking().await;
+    open().await;
+    act("fake.last().writes('retry: 6000\\n\\n')").await;
+    say("hello", "{ epoch: 'k', head: 12, heartbeatMs: 15000, build: 'b' }", "").await;
+    act("fake.last().ends()").await;
+    assert!((2_900.0..=6_000.0).contains(&waits_for(stream)), "{}", waits_for(stream));
 }

@@ -38,7 +38,7 @@ pub type HeaderList = Vec<(String, String)>;
 ///
 /// It needs no HEAD request: 401 and 403 say signed out, 204 says that there is nothing left, 503 and `Retry-After` when to come back,
 /// and a 200 of another type than `text/event-stream` is a failure to be tried again. The end of the body is a lost connection, however it
-/// ended.
+/// ended. `retry:` is heard, too.
 ///
 /// A server of another origin must allow each header and expose `Retry-After` (CORS). `fetch` follows redirects as `EventSource` does, and
 /// takes an `Authorization` to no other origin.
@@ -128,8 +128,7 @@ impl Reporter {
         let Some(listener) = self.listener() else { return };
         match parsed {
             Parsed::Event(Event { name, data, last_event_id }) => listener.message(name, data, last_event_id),
-            // The server's `hello` repeats it.
-            Parsed::Retry(_) => {}
+            Parsed::Retry(ms) => listener.retry(ms),
             Parsed::TooLong { name, last_event_id } => listener.too_long(name, last_event_id),
         }
     }
