@@ -5,7 +5,7 @@ SHELL := bash
 with := scripts/with
 locked := $(if $(CI),--locked)
 
-.PHONY: help setup run dev build check test test-rust test-wasm test-e2e bench
+.PHONY: help setup run dev build check test test-rust test-wasm test-e2e bench fuzz
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -56,3 +56,7 @@ test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" pi
 bench: ## Run the benches
 	@scripts/setup.sh build
 	$(with) cargo bench $(locked) --features ssr
+
+fuzz: ## Fuzz the event stream parser for a minute; ARGS=600 for ten
+	@scripts/setup.sh build
+	scripts/fuzz event_stream_parser $(ARGS)
