@@ -25,6 +25,8 @@ pub struct Machine {
     error: Option<Trouble>,
     place: Place,
     base_ms: u64,
+    /// What the present connection said by `retry:`.
+    hint_ms: Option<u64>,
     heartbeat_ms: u64,
     generation: u64,
     timer: u64,
@@ -59,6 +61,7 @@ impl Machine {
             error: None,
             place: Place::default(),
             base_ms: options.base_ms,
+            hint_ms: None,
             heartbeat_ms: options.heartbeat_ms,
             generation: 0,
             timer: 0,
@@ -239,6 +242,7 @@ impl Machine {
         self.not_before = None;
         self.healthy = false;
         self.renewing = false;
+        self.hint_ms = None;
         self.place.begin();
         self.since = self.now;
         self.heard_at = self.now;
@@ -275,9 +279,14 @@ impl Machine {
                 self.lose(Trouble::ShuttingDown, false, out);
                 return;
             }
+            Heard::Retry { retry_ms } => {
+                self.hint_ms = Some(retry_ms);
+                self.base_ms = retry_ms;
+                return;
+            }
             Heard::Hello { heartbeat_ms, retry_ms, .. } => {
                 self.heartbeat_ms = heartbeat_ms.clamp(1_000, 300_000);
-                self.base_ms = retry_ms.unwrap_or(self.options.base_ms);
+                self.base_ms = retry_ms.or(self.hint_ms).unwrap_or(self.options.base_ms);
                 self.prove_health();
                 self.watch(out);
                 out.push(Action::Greet { resumed: std::mem::take(&mut self.lost) });

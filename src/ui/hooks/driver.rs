@@ -204,16 +204,20 @@ impl Driver {
                 (heard, Some(Received { event, cursor, name: name.to_owned(), data: data.to_owned() }))
             }
             Ok(None) => (Heard::Ping, None),
-            Err(error) => {
-                let reason = format!("an event {name} cannot be read: {error}");
-                leptos::logging::warn!("{reason}");
-                (Heard::Unreadable(cursor.filter(|_| carries_id(name))), None)
-            }
+            Err(error) => return self.cannot_read(generation, name, id, &error.to_string()),
         };
         if heard == Heard::Ping {
             self.deliver(Delivery::Ping);
         }
         self.tell_job(Job { input: Input::Heard { generation, heard }, received });
+    }
+
+    /// A connection carried an event of which only this is known.
+    pub(super) fn cannot_read(&self, generation: u64, name: &str, id: &str, why: &str) {
+        let reason = format!("an event {name} cannot be read: {why}");
+        leptos::logging::warn!("{reason}");
+        let heard = Heard::Unreadable(id.parse().ok().filter(|_| carries_id(name)));
+        self.tell(Input::Heard { generation, heard });
     }
 
     fn set_timer(&self, timer: u64, at: u64) {

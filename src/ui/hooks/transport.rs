@@ -2,7 +2,7 @@
 //! transport decides nothing and remembers nothing from one connection to the next.
 
 use super::driver::Driver;
-use crate::domain::reconnect::{Answer, Input};
+use crate::domain::reconnect::{Answer, Heard, Input};
 use std::{any::Any, rc::Weak};
 use web_sys::{AbortController, AbortSignal};
 
@@ -46,6 +46,18 @@ impl Listener {
         if let Some(driver) = self.driver.upgrade() {
             driver.hear(self.generation, name, data, id);
         }
+    }
+
+    /// An event arrived that is longer than the transport takes; what is known of it, as in [`message`](Self::message).
+    pub fn too_long(&self, name: &str, id: &str) {
+        if let Some(driver) = self.driver.upgrade() {
+            driver.cannot_read(self.generation, name, id, "it is too long");
+        }
+    }
+
+    /// The stream asked by `retry:` for so many milliseconds before another attempt.
+    pub fn retry(&self, retry_ms: u64) {
+        self.tell(Input::Heard { generation: self.generation, heard: Heard::Retry { retry_ms } });
     }
 
     /// The connection failed or ended. The driver drops it.
