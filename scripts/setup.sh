@@ -157,6 +157,21 @@ browser() {
   fi
 }
 
+# Programs of other people's making that read the stream: curl, and httpx-sse in a Python environment of its own. (npm's eventsource comes
+# with npm_tools.)
+clients() {
+  local wanted=$root/end2end/requirements.txt
+  command -v curl >/dev/null || apt curl
+  cmp -s "$wanted" "$python_clients/requirements.txt" && [ -x "$python_clients/bin/python" ] && return
+  # Debian's Python makes no environments without this package.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt python3 python3-venv
+  rm -rf "$python_clients"
+  step "httpx-sse for Python" python_environment "$python_clients" "$wanted" || fail "httpx-sse could not be installed; end2end/requirements.txt has the versions."
+  cp "$wanted" "$python_clients/requirements.txt"
+}
+
+python_environment() { python3 -m venv "$1" && "$1/bin/python" -m pip install --disable-pip-version-check --only-binary :all: -r "$2"; }
+
 for part in "${@:-build}"; do
   case $part in
   build)
@@ -170,7 +185,10 @@ for part in "${@:-build}"; do
     npm_tools
     ;;
   check) lints ;;
-  test) browser ;;
+  test)
+    browser
+    clients
+    ;;
   *) fail "no such part: $part" ;;
   esac
 done
