@@ -2,6 +2,7 @@
 //! what has been seen, and everything after it follows, from the past and live alike.
 
 mod body;
+mod retry;
 mod start;
 
 use super::{
@@ -24,7 +25,7 @@ use rand::Rng;
 use start::Start;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -43,6 +44,15 @@ pub struct Streams {
 struct Counts {
     open: AtomicUsize,
     total: AtomicUsize,
+    /// How many were open when the first of them was told that the server stops.
+    leaving: OnceLock<usize>,
+}
+
+impl Counts {
+    /// How many streams there were when the server began to stop: while they end they become fewer, and all are to be told alike.
+    fn leaving(&self) -> usize {
+        *self.leaving.get_or_init(|| self.open.load(Ordering::Relaxed))
+    }
 }
 
 impl Streams {

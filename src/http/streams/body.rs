@@ -1,14 +1,13 @@
 //! The body of a stream: the log's frames as they are committed, and between them the words of the connection itself. It holds a
 //! reader, two timers and at most one batch; frames are shared with every other reader of the same event.
 
-use super::{OpenStream, Streams};
+use super::{OpenStream, Streams, retry};
 use crate::{
     backend::store::{Batch, EventKind, Frame, Reader, Store},
     domain::event::{Hello, Ping, Reset, Shutdown},
 };
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use rand::Rng;
 use serde::Serialize;
 use std::{convert::Infallible, pin::Pin, vec};
 use tokio::time::{Instant, Sleep};
@@ -132,13 +131,13 @@ impl Connection {
 
     fn farewell(&mut self) -> Bytes {
         self.over = true;
-        let retry_ms = retry_ms();
+        let retry_ms = retry::together(self.streams.counts.leaving());
         format!("retry: {retry_ms}\n{}", said("shutdown", &Shutdown { retry_ms })).into()
     }
 }
 
 fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
-    let retry_ms = retry_ms();
+    let retry_ms = retry::alone();
     let hello = Hello {
         epoch: store.epoch().clone(),
         head: opening.head,
@@ -151,11 +150,6 @@ fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
         text.push_str(&said("reset", &Reset { reason: reason.to_owned(), head: opening.head }));
     }
     text.into()
-}
-
-/// When a client should come back, in milliseconds; not all at the same moment.
-fn retry_ms() -> u64 {
-    rand::rng().random_range(300..=700)
 }
 
 /// An event without an id: a word of the connection, not of the log.
