@@ -16,7 +16,8 @@ use toml::Spanned;
 pub struct Config {
     /// The runners, the default first.
     pub runners: RunnerTable,
-    /// Host names besides `localhost` by which the board may be reached, in lower case, without a port.
+    /// Host names besides `localhost` by which the board may be reached, in lower case, as a browser's address bar shows them: with a port
+    /// only where it is not the usual one.
     pub hosts: Vec<String>,
 }
 
@@ -164,8 +165,10 @@ fn check_host(host: Spanned<String>) -> Result<String, Fault> {
     let at = host.span();
     let host = host.into_inner().to_ascii_lowercase();
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-    if host.is_empty() || !host.chars().all(fits) {
-        return Err((at, format!("{host:?} is not a host name: only the name is expected, such as board.example.org")));
+    let (name, port) = host.rsplit_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
+    if name.is_empty() || !name.chars().all(fits) || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        let expected = "only the name is expected, and its port where an address bar shows one, such as board.example.org:8080";
+        return Err((at, format!("{host:?} is not a host name: {expected}")));
     }
     Ok(host)
 }
@@ -185,11 +188,11 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "hosts = [\"Board.example.org\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+            "hosts = [\"Board.example.org\", \"b:8080\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
              folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
-        assert_eq!(config.hosts, ["board.example.org"]);
+        assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
         assert_eq!(config.runners.names(), ["agent", "shell"]);
         let agent = config.runners.get("agent").expect("there");
         assert_eq!(agent.command.as_deref(), Some(&["agent".to_owned(), "-p".into(), "{prompt}".into()][..]));
@@ -223,6 +226,7 @@ mod tests {
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\n[runner.environment]\n\"A=B\" = \"c\""), ":5: \"A=B\" cannot be"),
             ("[[runner]]\nname = \"a b\"".into(), ":2: \"a b\" cannot name a runner"),
             ("hosts = [\"http://x\"]".into(), ":1: \"http://x\" is not a host name"),
+            ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {
             let words = refusal(&text);
             assert!(words.starts_with(expected), "{text}\n{words}");

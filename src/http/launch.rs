@@ -12,6 +12,7 @@ use crate::backend::{
     config::Config,
     data_dir::DataDir,
     drafts::Drafts,
+    open_files,
     runner::Runners,
     store::Store,
 };
@@ -33,6 +34,10 @@ const CLOSING: Duration = Duration::from_millis(200);
 pub async fn run_server(options: ServeOptions) -> Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
+    match open_files::raise() {
+        Ok(limit) => tracing::debug!(?limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the number of open files stays limited, and with it that of streams"),
+    }
     let data = DataDir::open(&options.at.folder()?)?;
     let config = match &options.config {
         Some(file) => Config::load(file, true)?,

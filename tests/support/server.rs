@@ -211,7 +211,7 @@ impl Call<'_> {
         let response = self.open().await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Events { body: response.into_body(), text: Vec::new() }
+        Events::of(response.into_body())
     }
 }
 
@@ -239,12 +239,17 @@ pub struct Events {
 }
 
 impl Events {
+    pub fn of(body: Incoming) -> Self {
+        Events { body, text: Vec::new() }
+    }
+
     /// The next event; none at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         tokio::time::timeout(Duration::from_secs(10), self.read()).await.expect("an event in time")
     }
 
-    async fn read(&mut self) -> Option<Event> {
+    /// As [`Events::next`], however long it takes.
+    pub async fn read(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.text.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
