@@ -2,6 +2,7 @@
 
 mod assets;
 pub mod command_line;
+mod cross_origin;
 mod guard;
 mod health;
 pub mod launch;
@@ -15,6 +16,7 @@ mod sign_in;
 mod state;
 mod streams;
 
+pub use cross_origin::Origins;
 pub use problem::Problem;
 pub use router::router;
 pub use serve::serve;

@@ -2,6 +2,7 @@
 
 use super::{
     command_line::{DataOptions, ServeOptions, say},
+    cross_origin::Origins,
     serve::serve,
     state::AppState,
 };
@@ -55,7 +56,8 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.resume().await?;
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
-    let state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+    let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+    state.origins = Origins::new(&config.origins);
 
     data.announce(address).context("cannot write down the address in the data folder")?;
     let link = auth.issue_link().await?;

@@ -1,6 +1,7 @@
 //! What every request shares.
 
 use super::{
+    cross_origin::Origins,
     security::Hosts,
     streams::{StreamOptions, Streams},
 };
@@ -21,6 +22,8 @@ pub struct AppState {
     pub leptos: LeptosOptions,
     /// Under which names the board answers.
     pub hosts: Hosts,
+    /// Pages of which other origins may use the API.
+    pub origins: Origins,
     /// The open streams.
     pub streams: Streams,
     /// Which build of the page this server sends.
@@ -36,7 +39,7 @@ impl AppState {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
         let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
-        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), streams, build, shutdown }
+        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), origins: Origins::default(), streams, build, shutdown }
     }
 }
 
