@@ -300,19 +300,21 @@ impl Browser {
 
     /// Lets everything happen that is due, in turn, until nothing is.
     pub fn settle(&mut self) {
+        let mut busy = true;
         for _ in 0..20_000 {
             self.elect();
             let ids: Vec<TabId> = self.tabs.iter().map(|tab| tab.id).collect();
-            let mut busy = false;
+            busy = false;
             for id in ids {
                 busy |= self.run(id) | self.stream(id) | self.fire(id);
             }
             self.check();
-            if !busy && (self.holder.is_some() || self.waiting.is_empty()) {
-                return;
+            busy |= self.holder.is_none() && !self.waiting.is_empty();
+            if !busy {
+                break;
             }
         }
-        panic!("it never comes to rest");
+        assert!(!busy, "it never comes to rest");
     }
 
     /// Passes time, so that whoever waits for an answer in vain acts.
