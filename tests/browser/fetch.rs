@@ -187,3 +187,22 @@ async fn retry_is_where_the_delay_starts_from() {
     act("fake.last().ends()").await;
     assert!((2_900.0..=6_000.0).contains(&waits_for(stream)), "{}", waits_for(stream));
 }
+
+/// The browser's own `fetch`, where everything else here plays it: an address that is its own answer.
+#[wasm_bindgen_test]
+async fn a_real_response_is_read() {
+    let events = format!(
+        "retry: 30000\nevent: hello\ndata: {{\"epoch\":\"k\",\"head\":12,\"heartbeatMs\":15000,\"build\":\"ż\"}}\n\n\
+         id: k-11\nevent: task\ndata: {{\"id\":\"{RUN}\",\"deleted\":true}}\n\n: the cursor follows "
+    );
+    let url = format!("data:text/event-stream,{}", js_sys::encode_uri_component(&events));
+    let target = Signal::stored(Some(StreamTarget { url, after: "k-10".parse().ok() }));
+    let (stream, log, _handle) = stream_to(target, options(FetchTransport::new(|| vec![("x-api-version".to_owned(), "3".to_owned())])));
+    js("window.fetch = real.fetch");
+    until("the end", || stream.status().get_untracked() == Status::Waiting).await;
+    assert_eq!(
+        (log.borrow().as_slice(), stream.error().get_untracked()),
+        (["hello false", "k-11"].map(str::to_owned).as_slice(), Some(Trouble::Lost))
+    );
+    assert!(waits_for(stream) > 14_000.0, "{}", waits_for(stream));
+}
