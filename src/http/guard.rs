@@ -18,9 +18,15 @@ use axum::{
 pub async fn require_sign_in(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let bearer = bearer_token(request.headers()).map(str::to_owned);
     let cookie = session_cookie(request.headers(), state.backend.store.epoch()).map(str::to_owned);
-    if bearer.is_some_and(|token| state.auth.accepts_token(&token)) {
-        request.extensions_mut().insert(Caller::Token);
-        return next.run(request).await;
+    if let Some(token) = bearer {
+        match state.auth.admit_token(&token).await {
+            Ok(Some(caller)) => {
+                request.extensions_mut().insert(caller);
+                return next.run(request).await;
+            }
+            Ok(None) => {}
+            Err(error) => return Problem::internal(&error).into_response(),
+        }
     }
     let admitted = match &cookie {
         Some(token) => state.auth.admit(token).await,
