@@ -13,4 +13,5 @@ pub mod run;
 pub mod snapshot;
 pub mod task;
 pub mod terminal;
+pub mod theme;
 pub mod timestamp;

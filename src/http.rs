@@ -2,6 +2,7 @@
 
 mod assets;
 pub mod command_line;
+mod document;
 mod guard;
 mod health;
 pub mod launch;
@@ -14,6 +15,7 @@ mod serve;
 mod sign_in;
 mod state;
 mod streams;
+mod theme;
 
 pub use problem::Problem;
 pub use router::router;

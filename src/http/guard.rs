@@ -83,9 +83,14 @@ fn cookie_name(epoch: &Epoch) -> String {
 }
 
 fn session_cookie<'h>(headers: &'h HeaderMap, epoch: &Epoch) -> Option<&'h str> {
-    let name = cookie_name(epoch);
+    cookie(headers, &cookie_name(epoch))
+}
+
+/// The value of the request's cookie of that name.
+#[must_use]
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| key == &name).map(|(_, value)| value)
 }
 
 /// The `Set-Cookie` of a session.

@@ -2,13 +2,12 @@
 //! looks ahead.
 
 use super::{
+    document,
     guard::{admitted, clear_cookie, is_https, set_cookie},
-    pages,
     problem::Problem,
     state::AppState,
 };
 use crate::{
-    app::DocumentHead,
     backend::auth::{Caller, Secret},
     ui::pages::sign_in::{SignInPage, SignInReason},
 };
@@ -102,25 +101,10 @@ fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, path), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
-/// The page, as a document without scripts: what it says does not depend on the address that it is shown at.
+/// The page. What it says does not depend on the address that it is shown at.
 pub async fn page(state: &AppState, request: Request, status: StatusCode, reason: SignInReason, next: String) -> Response {
-    let options = state.leptos.clone();
-    let document = move || {
-        leptos_meta::provide_meta_context();
-        view! {
-            <!DOCTYPE html>
-            <html lang="en">
-                <head>
-                    <DocumentHead options=options.clone()/>
-                    <title>"Sign in · Kontasks"</title>
-                </head>
-                <body>
-                    <SignInPage reason next=next.clone()/>
-                </body>
-            </html>
-        }
-    };
-    let mut response = pages::render(request, document).await;
+    let body = move || view! { <SignInPage reason next=next.clone()/> };
+    let mut response = document::render(state, request, "Sign in", body).await;
     *response.status_mut() = status;
     response
 }
