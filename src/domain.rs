@@ -15,3 +15,4 @@ pub mod task;
 pub mod terminal;
 pub mod theme;
 pub mod timestamp;
+pub mod user_agent;

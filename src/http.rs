@@ -12,6 +12,7 @@ mod rest;
 mod router;
 mod security;
 mod serve;
+mod settings;
 mod sign_in;
 mod state;
 mod streams;

@@ -46,6 +46,8 @@ pub async fn require_sign_in(State(state): State<AppState>, mut request: Request
         Ok(None) if wants_page(&request) => {
             let back = match *request.method() {
                 Method::GET | Method::HEAD => request.uri().path_and_query().map_or("/", |path| path.as_str()),
+                // What the form was for is not done: the page that it stands on shows so.
+                _ if is_of_settings(&request) => "/settings",
                 _ => "/",
             };
             let back = sign_in::local_path(Some(back));
@@ -69,7 +71,11 @@ fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let of_page = !path.starts_with("/api/") && !path.starts_with("/actions/") && matches!(*request.method(), Method::GET | Method::HEAD);
-    of_page || (path.starts_with("/actions/") && accept.contains("text/html"))
+    of_page || ((path.starts_with("/actions/") || is_of_settings(request)) && accept.contains("text/html"))
+}
+
+fn is_of_settings(request: &Request) -> bool {
+    request.uri().path().starts_with("/settings")
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {

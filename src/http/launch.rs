@@ -34,10 +34,8 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
     let data = DataDir::open(&options.at.folder()?)?;
-    let config = match &options.config {
-        Some(file) => Config::load(file, true)?,
-        None => Config::load(&DataDir::config(data.path()), false)?,
-    };
+    let config_file = options.config.clone().unwrap_or_else(|| DataDir::config(data.path()));
+    let config = Config::load(&config_file, options.config.is_some())?;
     let listener = TcpListener::bind(options.addr)
         .await
         .with_context(|| format!("cannot listen at {}; --addr (or KONTASKS_ADDR) names another address", options.addr))?;
@@ -50,7 +48,8 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.resume().await?;
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
-    let state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+    let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+    state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 
     data.announce(address).context("cannot write down the address in the data folder")?;
     let link = auth.issue_link().await?;

@@ -7,7 +7,7 @@ use super::{
 use crate::backend::{Backend, auth::Auth};
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// What every request shares; a cheap clone.
@@ -21,6 +21,8 @@ pub struct AppState {
     pub leptos: LeptosOptions,
     /// Under which names the board answers.
     pub hosts: Hosts,
+    /// The file that says which runners there are, where that is known.
+    pub configured_in: Option<Arc<Path>>,
     /// The open streams.
     pub streams: Streams,
     /// Which build of the page this server sends.
@@ -36,7 +38,7 @@ impl AppState {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
         let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
-        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), streams, build, shutdown }
+        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), configured_in: None, streams, build, shutdown }
     }
 }
 
