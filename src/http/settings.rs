@@ -199,7 +199,10 @@ async fn make_token(
 ) -> Response {
     let made = async {
         let refusal = match state.auth.make_token(&name, &caller).await? {
-            Ok(id) => return Ok(see_other(&format!("/settings?made={}#tokens", id.0))),
+            Ok(id) => {
+                tracing::info!(?id, ?caller, "a token is made");
+                return Ok(see_other(&format!("/settings?made={}#tokens", id.0)));
+            }
             Err(refusal) => refusal,
         };
         // What was typed stays, and no address has room for it.
