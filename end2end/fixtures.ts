@@ -1,5 +1,5 @@
 // What every spec starts from: its own server, a page that may not complain, and that page signed in.
-import { expect, test as base, type Page } from "@playwright/test";
+import { expect, test as base, type Browser, type BrowserContextOptions, type Page } from "@playwright/test";
 import { Proxy } from "./support/proxy";
 import { Server } from "./support/server";
 
@@ -62,6 +62,14 @@ export { expect };
 
 /** What Chromium says when a server or the way to it is gone. */
 export const LOST = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_CLOSED|SOCKET_NOT_CONNECTED)/;
+
+/** A page of another browser, signed in by a link of its own; it goes away with the test's browser. */
+export async function signInElsewhere(browser: Browser, server: Server, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ ...test.info().project.use, baseURL: server.url, ...options });
+  const { stdout } = await server.command("sign-in-link", "--data", server.data);
+  await signIn(context.request, stdout.trim());
+  return context.newPage();
+}
 
 /** Takes the link as a browser does, into the cookie jar that the page shares, and leaves no page in the cache. */
 export async function signIn(request: { get(url: string, options: object): Promise<{ status(): number }> }, link: string): Promise<void> {

@@ -1,9 +1,12 @@
 //! The shell around every page, and the route table.
 
-use crate::ui::{
-    components::header::Header,
-    hooks::live::provide_live,
-    pages::{board::BoardRoute, dashboard::DashboardPage, not_found::NotFoundPage, run::RunRoute, task::TaskRoute},
+use crate::{
+    domain::theme::Theme,
+    ui::{
+        components::header::Header,
+        hooks::live::provide_live,
+        pages::{board::BoardRoute, dashboard::DashboardPage, not_found::NotFoundPage, run::RunRoute, task::TaskRoute},
+    },
 };
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
@@ -13,13 +16,13 @@ use leptos_router::{
     path,
 };
 
-/// The document around [`App`], as the server writes it.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+/// The document around [`App`], as the server writes it. The theme stands outside of what the browser makes live, and before the styles.
+pub fn shell(options: LeptosOptions, theme: Theme) -> impl IntoView {
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-theme=theme.attribute()>
             <head>
-                <DocumentHead options=options.clone()/>
+                <DocumentHead options=options.clone() theme/>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>
@@ -30,16 +33,18 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// What the head of every document has: it fits a phone, follows the system's light or dark, and takes nothing from another host.
+/// What the head of every document has: it fits a phone, is light or dark from the start, and takes nothing from another host.
 #[component]
 pub fn DocumentHead(
     /// Where the assets lie.
     options: LeptosOptions,
+    /// Light, dark, or as the system says.
+    theme: Theme,
 ) -> impl IntoView {
     view! {
         <meta charset="utf-8"/>
         <meta name="viewport" content="width=device-width, initial-scale=1"/>
-        <meta name="color-scheme" content="light dark"/>
+        <meta name="color-scheme" content=theme.color_scheme()/>
         <link rel="icon" type="image/svg+xml" href="/favicon.svg"/>
         <link rel="stylesheet" href=format!("/{}/{}.css", options.site_pkg_dir, options.output_name)/>
     }

@@ -15,4 +15,6 @@ pub mod sharing;
 pub mod snapshot;
 pub mod task;
 pub mod terminal;
+pub mod theme;
 pub mod timestamp;
+pub mod user_agent;

@@ -3,6 +3,7 @@
 mod assets;
 pub mod command_line;
 mod cross_origin;
+mod document;
 mod guard;
 mod health;
 pub mod launch;
@@ -12,9 +13,11 @@ mod rest;
 mod router;
 mod security;
 mod serve;
+mod settings;
 mod sign_in;
 mod state;
 mod streams;
+mod theme;
 
 pub use cross_origin::Origins;
 pub use problem::Problem;

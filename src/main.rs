@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         // Before anything starts a thread: the supervisor is a process of its own kind.
         Some(Command::Supervise { folder }) => supervisor::run(&folder),
         Some(Command::SignInLink(at)) => run(launch::print_sign_in_link(at)),
+        Some(Command::Password(options)) => run(launch::change_password(options)),
         Some(Command::Serve(options)) => run(launch::run_server(options)),
         None => run(launch::run_server(line.serve)),
     }

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 fn kontasks(data: &Path) -> Command {
@@ -100,6 +101,125 @@ fn what_it_cannot_start_with_is_said() {
     let words = refusal(kontasks(empty.path()).arg("sign-in-link"));
     assert!(words.contains("no server") && words.contains("--data"), "{words}");
     assert!(empty.path().read_dir().expect("reads").next().is_none(), "nothing was made");
+}
+
+/// The password command with that line on its standard input.
+fn set_password(data: &Path, arguments: &[&str], line: &str) -> Output {
+    let mut child = kontasks(data).arg("password").args(arguments).stdin(Stdio::piped()).spawn().expect("starts");
+    // It may refuse before it reads.
+    let _ = child.stdin.take().expect("piped").write_all(line.as_bytes());
+    child.wait_with_output().expect("ends")
+}
+
+fn enter(address: &str, password: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connects");
+    let form = format!("password={}", password.replace(' ', "+"));
+    let head = format!("POST /sign-in HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{form}", form.len()).expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reads");
+    answer
+}
+
+#[test]
+fn a_password_is_set_and_removed_beside_a_server_that_runs() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = start(kontasks(data.path()).args(["serve", "--addr", "127.0.0.1:0"]));
+    for (line, words) in [
+        ("too short\n".to_owned(), "at least 12 characters"),
+        (String::new(), "no password was given"),
+        ("\n".into(), "no password was given"),
+        (format!("{}\n", "x".repeat(100_000)), "at most 1024 bytes"),
+    ] {
+        let Output { status, stdout, stderr } = set_password(data.path(), &[], &line);
+        let said = String::from_utf8(stderr).expect("text");
+        assert!(!status.success() && stdout.is_empty() && said.contains(words), "{said}");
+    }
+    assert!(!ask(&server.address, "/sign-in").contains("current-password"));
+
+    let Output { status, stdout, stderr } = set_password(data.path(), &[], "correct horse battery\r\nwhat follows is not read\n");
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    let said = String::from_utf8([stdout, stderr].concat()).expect("text");
+    assert!(said.contains("The password is set") && !said.contains("horse"), "{said}");
+    assert!(ask(&server.address, "/sign-in").contains("current-password"), "without a restart");
+    let welcome = enter(&server.address, "correct horse battery");
+    assert!(welcome.starts_with("HTTP/1.1 303"), "{welcome}");
+    let cookie = welcome.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie").split(';').next().expect("a value");
+    let head = format!("GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", server.address);
+    let mut stream = TcpStream::connect(&server.address).expect("connects");
+    stream.write_all(head.as_bytes()).expect("writes");
+    let mut begin = [0; 15];
+    stream.read_exact(&mut begin).expect("an answer");
+    assert_eq!(&begin, b"HTTP/1.1 200 OK");
+
+    let Output { stdout, .. } = set_password(data.path(), &["--sign-out-all"], "another one, as long");
+    let at = Instant::now();
+    assert!(String::from_utf8(stdout).expect("text").contains("Signed out: 1 browser"));
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("sets");
+    let mut rest = String::new();
+    // The connection itself stays open for other requests.
+    while !rest.contains("\r\n0\r\n\r\n") {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).expect("reads");
+        assert!(length > 0, "{rest}");
+        rest.push_str(std::str::from_utf8(&part[..length]).expect("text"));
+    }
+    assert!(rest.contains("event: force_logout"), "{rest}");
+    assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
+    assert!(enter(&server.address, "correct horse battery").starts_with("HTTP/1.1 401"));
+
+    let Output { stdout, .. } = set_password(data.path(), &["--remove"], "");
+    assert!(String::from_utf8(stdout).expect("text").contains("is removed"));
+    assert!(enter(&server.address, "another one, as long").starts_with("HTTP/1.1 401"));
+    assert!(!ask(&server.address, "/sign-in").contains("current-password"));
+
+    let empty = tempfile::tempdir().expect("a folder");
+    let words = refusal(kontasks(empty.path()).arg("password"));
+    assert!(words.contains("no server") && words.contains("--data"), "{words}");
+}
+
+/// What the command says and leaves behind where it is typed at a terminal, each line once its question is there.
+fn at_a_terminal(data: &Path, lines: &[&str]) -> (bool, String) {
+    use rustix::{
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+        termios::{LocalModes, tcgetattr},
+    };
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&master).expect("grants");
+    unlockpt(&master).expect("unlocks");
+    let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("text");
+    let open = || std::fs::File::options().read(true).write(true).open(&name).expect("opens");
+    let slave = open();
+    let mut child = kontasks(data).arg("password").stdin(open()).stdout(open()).stderr(open()).spawn().expect("starts");
+    let mut terminal = std::fs::File::from(master);
+    let mut shown = String::new();
+    for line in lines {
+        let before = shown.len();
+        while !shown[before..].contains(": ") {
+            let mut part = [0; 1000];
+            let length = terminal.read(&mut part).expect("reads");
+            shown.push_str(std::str::from_utf8(&part[..length]).expect("text"));
+        }
+        assert!(!tcgetattr(&slave).expect("modes").local_modes.contains(LocalModes::ECHO), "nothing is shown");
+        terminal.write_all(format!("{line}\n").as_bytes()).expect("types");
+    }
+    let status = child.wait().expect("ends");
+    assert!(tcgetattr(&slave).expect("modes").local_modes.contains(LocalModes::ECHO), "as it was before");
+    let mut rest = vec![0; 10_000];
+    let length = terminal.read(&mut rest).expect("reads");
+    shown.push_str(std::str::from_utf8(&rest[..length]).expect("text"));
+    (status.success(), shown)
+}
+
+#[test]
+fn a_password_is_typed_twice_and_not_shown() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = start(kontasks(data.path()).args(["serve", "--addr", "127.0.0.1:0"]));
+    let (done, shown) = at_a_terminal(data.path(), &["correct horse battery", "correct horse batery"]);
+    assert!(!done && shown.contains("two different passwords") && !shown.contains("horse"), "{shown}");
+    let (done, shown) = at_a_terminal(data.path(), &["correct horse battery", "correct horse battery"]);
+    assert!(done && shown.contains("The password is set") && !shown.contains("horse"), "{shown}");
+    assert!(enter(&server.address, "correct horse battery").starts_with("HTTP/1.1 303"));
 }
 
 #[test]

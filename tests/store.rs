@@ -340,6 +340,56 @@ async fn links_are_used_once_and_sessions_end() {
 }
 
 #[tokio::test]
+async fn tokens_have_names_and_whatever_goes_is_counted() {
+    let Folder { store, clock, folder } = folder().await;
+    let token = store.create_token([1; 32], "ci".into()).await.expect("creates").expect("a new name");
+    assert_eq!(store.create_token([2; 32], "ci".into()).await.expect("asks"), None, "the name is taken");
+    assert_eq!(store.token([1; 32]).await.expect("reads"), Some(token.clone()));
+    assert_eq!(store.token([2; 32]).await.expect("reads"), None);
+    clock.set(Timestamp(1_000_007));
+    store.touch_token(token.id).await.expect("touches");
+    assert_eq!(store.tokens().await.expect("reads")[0].last_used, Some(Timestamp(1_000_007)));
+
+    let session = store.create_session([3; 32], String::new(), Timestamp(2_000_000)).await.expect("creates");
+    store.create_session([4; 32], String::new(), Timestamp(2_000_000)).await.expect("creates");
+    assert_eq!(store.endings().await.expect("reads"), 0);
+    // As another process does it.
+    let beside = Store::open(&folder.path().join("kontasks.db"), clock.clone()).await.expect("opens");
+    assert_eq!(beside.delete_token(token.id).await.expect("deletes").as_deref(), Some("ci"));
+    assert_eq!(beside.delete_token(token.id).await.expect("asks"), None);
+    assert!(!store.has_token(token.id).await.expect("reads"));
+    assert_eq!(store.endings().await.expect("reads"), 1);
+    assert_eq!(beside.delete_sessions(Some(session.id)).await.expect("deletes"), 1);
+    assert_eq!(beside.delete_sessions(None).await.expect("deletes"), 1);
+    assert_eq!(store.endings().await.expect("reads"), 3);
+    assert_eq!(store.set_password(Some("a hash".into())).await.ok(), Some(false));
+    assert_eq!(beside.password().await.expect("reads").as_deref(), Some("a hash"));
+    assert_eq!(beside.set_password(None).await.ok(), Some(true));
+    assert_eq!(store.password().await.expect("reads"), None);
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    use sqlx::{ConnectOptions, Connection, SqlSafeStr, migrate, sqlite::SqliteConnectOptions};
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("kontasks.db");
+    let first = include_str!("../migrations/0001_foundation.sql").into_sql_str();
+    let first = migrate::Migration::new(1, "foundation".into(), migrate::MigrationType::Simple, first, false);
+    let mut connection = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.expect("opens");
+    migrate::Migrator::with_migrations(vec![first]).run(&mut connection).await.expect("migrates");
+    let session = "insert into sessions (hash, user_agent, created_at, last_seen, expires_at) values (x'00', 'a browser', 1, 2, 3000000)";
+    sqlx::query(session).execute(&mut connection).await.expect("inserts");
+    connection.close().await.expect("closes");
+
+    let store = Store::open(&path, Clock::manual(Timestamp(1_000_000))).await.expect("opens");
+    let [session] = <[_; 1]>::try_from(store.sessions().await.expect("reads")).expect("one");
+    assert_eq!(session.user_agent, "a browser");
+    store.create_token([1; 32], "ci".into()).await.expect("creates").expect("a new name");
+    store.delete_session(session.id).await.expect("deletes");
+    assert_eq!(store.endings().await.expect("reads"), 1);
+}
+
+#[tokio::test]
 async fn what_is_no_database_of_ours_is_refused_in_words() {
     let Folder { store, folder, .. } = folder().await;
     let path = folder.path().join("kontasks.db");

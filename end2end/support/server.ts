@@ -10,6 +10,12 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { Api } from "./api";
 
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
 export class Server {
   readonly folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "kontasks-e2e-")));
   readonly home = path.join(this.folder, "home");
@@ -89,8 +95,16 @@ export class Server {
   }
 
   /** A second start with other arguments, to its end: what it printed and its exit code. */
-  async command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    const child = spawn(binary(), args, { env: this.environment, cwd: this.folder, stdio: ["ignore", "pipe", "pipe"], timeout: 10_000 });
+  command(...args: string[]): Promise<Ended> {
+    return this.commandWith("", ...args);
+  }
+
+  /** The same with something on its standard input. */
+  async commandWith(input: string, ...args: string[]): Promise<Ended> {
+    const child = spawn(binary(), args, { env: this.environment, cwd: this.folder, stdio: ["pipe", "pipe", "pipe"], timeout: 10_000 });
+    // It may end before it has read it.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));

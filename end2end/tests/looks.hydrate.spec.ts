@@ -7,7 +7,7 @@ import { furnish, visit } from "../support/scenes";
 for (const width of [1440, 390]) {
   for (const colorScheme of ["light", "dark"] as const) {
     test(`${width} wide, ${colorScheme}`, async ({ signedIn: page, context, server, expectedErrors }, info) => {
-      expectedErrors.push(/status of 401/);
+      expectedErrors.push(/status of (401|422)/);
       await page.setViewportSize({ width, height: width > 1000 ? 900 : 844 });
       await page.emulateMedia({ colorScheme });
       const shoot = async (name: string) => {
@@ -22,10 +22,24 @@ for (const width of [1440, 390]) {
         await visit(page, scene);
         await shoot(scene.name);
       }
+      await page.getByLabel("Name of a new token").fill("robot");
+      await page.getByRole("button", { name: "Make token" }).click();
+      await expect(page.getByText("shown only this once")).toBeVisible();
+      await shoot("settings-new-token");
+      await page.getByLabel("Name of a new token").fill("robot");
+      await page.getByRole("button", { name: "Make token" }).click();
+      await expect(page.getByRole("alert")).toBeVisible();
+      await shoot("settings-refused");
       await leave();
       await context.clearCookies();
       await page.goto("/sign-in");
       await shoot("sign-in");
+      expect((await server.commandWith("correct horse battery\n", "password", "--data", server.data)).code).toBe(0);
+      await page.goto("/sign-in");
+      await page.getByLabel("Password").fill("wrong");
+      await page.getByLabel("Password").press("Enter");
+      await expect(page.getByRole("alert")).toBeVisible();
+      await shoot("sign-in-password");
     });
   }
 }

@@ -1,16 +1,24 @@
-//! Who gets in: one-time links, the sessions that they open, and the token for automation. Secrets are 256 random bits; the database has
-//! only their SHA-256. It knows nothing of cookies and headers.
+//! Who gets in: one-time links and a password, the sessions that they open, and tokens for programs. Secrets that the server makes are 256
+//! random bits; the database has only their SHA-256, and of a password an argon2 hash. It knows nothing of cookies and headers.
+
+mod endings;
+mod guesses;
+mod password;
+mod secret;
+mod tokens;
+
+pub use password::{PASSWORD_BYTES, PASSWORD_CHARS, PasswordRefusal};
+pub use secret::Secret;
 
 use super::{
     clock::Clock,
-    store::{LinkUse, Session, SessionId, Store, StoreError},
+    store::{LinkUse, Session, SessionId, Store, StoreError, TokenId},
 };
 use crate::domain::timestamp::Timestamp;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::{TryRngCore, rngs::OsRng};
-use sha2::{Digest, Sha256};
-use std::{fmt, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use endings::Endings;
+use password::Passwords;
+use std::{fmt, sync::Arc};
+use tokens::Unshown;
 
 /// How long a one-time link is good.
 pub const LINK_MINUTES: i64 = 15;
@@ -19,53 +27,20 @@ pub const SESSION_DAYS: i64 = 30;
 
 const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
-/// How old the note of a session's last use may be: each renewal is a commit.
+/// How old the note of a session's or token's last use may be, in milliseconds: each note is a commit.
+pub const SEEN_AFTER: i64 = 5 * MINUTE;
+/// How much of a session's time is used up before it is renewed: each renewal sets the browser's cookie anew.
 const RENEW_AFTER: i64 = DAY / 2;
-/// How often the clock is looked at while a session is waited for to expire.
-const GLANCE: Duration = Duration::from_secs(1);
-
-/// A text that opens the door; it does not show itself in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a text as a secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
-    }
-
-    /// Draws 256 random bits.
-    fn draw() -> Result<Self, AuthError> {
-        let mut bits = [0; 32];
-        OsRng.try_fill_bytes(&mut bits).map_err(|error| AuthError::NoRandomness(error.to_string()))?;
-        Ok(Secret(URL_SAFE_NO_PAD.encode(bits)))
-    }
-
-    /// The text, to be handed to its owner.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    fn hash(text: &str) -> [u8; 32] {
-        Sha256::digest(text).into()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// Somebody who may do everything here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A signed-in browser.
     Session(SessionId),
-    /// A program with the configured token.
-    Token,
+    /// A program with a token that was made for it.
+    Token(TokenId),
+    /// A program with the token from the environment.
+    ConfiguredToken,
 }
 
 /// A session that a request came with.
@@ -100,10 +75,11 @@ impl fmt::Display for SessionOver {
 pub struct Auth {
     store: Store,
     clock: Clock,
-    /// The hash of the token for automation.
+    /// The hash of the token from the environment.
     token: Option<Arc<[u8; 32]>>,
-    /// Moves with each session that is ended.
-    endings: Arc<watch::Sender<()>>,
+    unshown: Unshown,
+    passwords: Passwords,
+    endings: Endings,
 }
 
 /// Why sign-in cannot do its work.
@@ -112,6 +88,15 @@ pub enum AuthError {
     /// The configured token could be guessed.
     #[error("KONTASKS_TOKEN is too short: at least {} characters are wanted, such as `openssl rand -hex 32` prints", Auth::TOKEN_CHARS)]
     WeakToken,
+    /// The password could be guessed.
+    #[error("the password is too short: at least {PASSWORD_CHARS} characters are wanted")]
+    WeakPassword,
+    /// The password is no password.
+    #[error("the password is too long: at most {PASSWORD_BYTES} bytes are taken")]
+    LongPassword,
+    /// A password cannot be hashed, or not be checked against what is stored.
+    #[error("the password cannot be checked: {0}; set it anew with `kontasks password`")]
+    Hashing(String),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(String),
@@ -134,7 +119,8 @@ impl Auth {
             Some(text) if text.chars().count() < Self::TOKEN_CHARS => return Err(AuthError::WeakToken),
             Some(text) => Some(Arc::new(Secret::hash(text))),
         };
-        Ok(Auth { store, clock, token, endings: Arc::new(watch::Sender::new(())) })
+        let endings = Endings::new(store.clone());
+        Ok(Auth { store, clock, token, unshown: Unshown::default(), passwords: Passwords::new(), endings })
     }
 
     /// Makes a one-time link's secret, good for [`LINK_MINUTES`].
@@ -156,10 +142,14 @@ impl Auth {
             LinkUse::Accepted => {}
             refused => return Ok(Err(refused)),
         }
+        Ok(Ok(self.open_session(user_agent).await?))
+    }
+
+    async fn open_session(&self, user_agent: &str) -> Result<Secret, AuthError> {
         let token = Secret::draw()?;
         let user_agent = user_agent.chars().take(300).collect();
         self.store.create_session(Secret::hash(token.reveal()), user_agent, self.in_future(SESSION_DAYS * DAY)).await?;
-        Ok(Ok(token))
+        Ok(token)
     }
 
     /// The session that a token belongs to, if it is still good. Its end moves as it is used.
@@ -167,23 +157,33 @@ impl Auth {
     /// # Errors
     /// The database failed.
     pub async fn admit(&self, token: &str) -> Result<Option<Admitted>, AuthError> {
-        let Some(Session { id, last_seen, .. }) = self.store.session(Secret::hash(token)).await? else { return Ok(None) };
-        let renewed = self.clock.now().since(last_seen) >= RENEW_AFTER;
-        if renewed {
-            match self.store.touch_session(id, self.in_future(SESSION_DAYS * DAY)).await {
+        let Some(Session { id, last_seen, expires_at, .. }) = self.store.session(Secret::hash(token)).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let is_due = now.since(last_seen) >= SEEN_AFTER;
+        let renewed = is_due && expires_at.since(now) <= SESSION_DAYS * DAY - RENEW_AFTER;
+        if is_due {
+            let end = if renewed { self.in_future(SESSION_DAYS * DAY) } else { expires_at };
+            match self.store.touch_session(id, end).await {
                 Ok(()) => {}
                 // It was ended at this very moment.
                 Err(StoreError::NotFound(_)) => return Ok(None),
                 // A full disk must not lock anybody out.
-                Err(error) => tracing::warn!(%error, "the session could not be renewed"),
+                Err(error) => tracing::warn!(%error, "the use of a session could not be noted"),
             }
         }
         Ok(Some(Admitted { id, renewed }))
     }
 
-    /// Whether the text is the token for automation. Hashes are compared, whose order tells nothing about the texts.
-    #[must_use]
-    pub fn accepts_token(&self, text: &str) -> bool {
+    /// The sessions that are good, last seen first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sessions(&self) -> Result<Vec<Session>, AuthError> {
+        Ok(self.store.sessions().await?)
+    }
+
+    /// Whether the text is the token from the environment. Hashes are compared, whose order tells nothing about the texts.
+    fn accepts_token(&self, text: &str) -> bool {
         self.token.as_deref().is_some_and(|expected| Secret::hash(text).iter().zip(expected).fold(0, |all, (a, b)| all | (a ^ b)) == 0)
     }
 
@@ -196,19 +196,41 @@ impl Auth {
             Err(StoreError::NotFound(_)) => Ok(()),
             other => {
                 other?;
-                self.endings.send_replace(());
+                self.endings.ring();
                 Ok(())
             }
+        }
+    }
+
+    /// Ends all sessions but one, or all of them; says how many there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sign_out_all(&self, but: Option<SessionId>) -> Result<u64, AuthError> {
+        let count = self.store.delete_sessions(but).await?;
+        self.endings.ring();
+        Ok(count)
+    }
+
+    /// Waits until a caller may no longer be here, and says why in words. The token from the environment is good for ever.
+    pub async fn over(&self, caller: &Caller) -> String {
+        match caller {
+            Caller::Session(id) => self.session_over(*id).await.to_string(),
+            Caller::Token(id) => {
+                self.token_revoked(*id).await;
+                "this token was revoked".to_owned()
+            }
+            Caller::ConfiguredToken => std::future::pending().await,
         }
     }
 
     /// Waits until a session is over, and says why. What is asked while it waits is little: the database is read when a session was
     /// ended or this one's time has come, and the clock once a second, since a clock can be set.
     pub async fn session_over(&self, id: SessionId) -> SessionOver {
-        let mut endings = self.endings.subscribe();
+        let mut endings = self.endings.listen();
         let mut end = None;
         loop {
-            endings.mark_unchanged();
+            endings.begin();
             match self.store.session_end(id).await {
                 Ok(Some(at)) if at > self.clock.now() => end = Some(at),
                 Ok(Some(_)) => return SessionOver::Expired,
@@ -217,16 +239,7 @@ impl Auth {
                 Ok(None) => return SessionOver::Ended,
                 Err(error) => tracing::warn!(%error, "whether a session is still good cannot be told now"),
             }
-            loop {
-                tokio::select! {
-                    _ = endings.changed() => break,
-                    () = tokio::time::sleep(GLANCE) => {
-                        if end.is_none_or(|at| at <= self.clock.now()) {
-                            break;
-                        }
-                    }
-                }
-            }
+            endings.heard(|| end.is_none_or(|at| at <= self.clock.now())).await;
         }
     }
 
@@ -239,9 +252,10 @@ impl Auth {
 mod tests {
     use super::*;
 
-    const START: Timestamp = Timestamp(1_700_000_000_000);
+    pub const START: Timestamp = Timestamp(1_700_000_000_000);
 
-    async fn auth(token: Option<&str>) -> (Auth, Clock, tempfile::TempDir) {
+    /// A sign-in of its own, whose clock stands still.
+    pub async fn auth(token: Option<&str>) -> (Auth, Clock, tempfile::TempDir) {
         let place = tempfile::tempdir().expect("a folder");
         let clock = Clock::manual(START);
         let store = Store::open(&place.path().join("test.db"), clock.clone()).await.expect("a store");
@@ -278,6 +292,40 @@ mod tests {
         auth.sign_out(session.id).await.expect("works");
         auth.sign_out(session.id).await.expect("a second time too");
         assert_eq!(auth.admit(token.reveal()).await.expect("works"), None);
+    }
+
+    #[tokio::test]
+    async fn when_a_session_was_seen_is_known_to_within_minutes_and_its_cookie_is_renewed_in_time() {
+        let (auth, clock, _place) = auth(None).await;
+        let link = auth.issue_link().await.expect("a link");
+        let token = auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted");
+        let seen = async || auth.sessions().await.expect("reads")[0].last_seen;
+        let mut renewals = 0;
+        for minute in 1..=24 * 60 {
+            clock.set(Timestamp(START.0 + minute * MINUTE));
+            renewals += i32::from(auth.admit(token.reveal()).await.expect("works").expect("good").renewed);
+            let known = seen().await;
+            assert_eq!(known.0, START.0 + minute / 5 * 5 * MINUTE, "every five minutes, and not more often");
+        }
+        assert_eq!(renewals, 2, "each half day, though it was seen all the time");
+    }
+
+    #[tokio::test]
+    async fn all_sessions_but_one_can_be_ended() {
+        let (auth, clock, _place) = auth(None).await;
+        let mut tokens = Vec::new();
+        for number in 0..4 {
+            clock.set(Timestamp(START.0 + number * DAY));
+            let link = auth.issue_link().await.expect("a link");
+            tokens.push(auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted"));
+        }
+        clock.set(Timestamp(START.0 + SESSION_DAYS * DAY));
+        let own = auth.admit(tokens[2].reveal()).await.expect("works").expect("good").id;
+        assert_eq!(auth.sign_out_all(Some(own)).await.expect("works"), 2, "what has expired is not counted");
+        let left = auth.sessions().await.expect("reads");
+        assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [own]);
+        assert_eq!(auth.sign_out_all(None).await.expect("works"), 1);
+        assert!(auth.sessions().await.expect("reads").is_empty());
     }
 
     #[tokio::test]
@@ -329,13 +377,5 @@ mod tests {
             let (auth, ..) = auth(nothing).await;
             assert!(!auth.accepts_token(""));
         }
-    }
-
-    #[test]
-    fn secrets_do_not_show_themselves() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
-        let (one, other) = (Secret::draw().expect("random"), Secret::draw().expect("random"));
-        assert_ne!(one, other);
-        assert_eq!(one.reveal().len(), 43);
     }
 }

@@ -82,6 +82,12 @@ impl Runners {
         self.0.table.names()
     }
 
+    /// The runners themselves.
+    #[must_use]
+    pub fn table(&self) -> &RunnerTable {
+        &self.0.table
+    }
+
     /// Accepts a prompt and starts its run, unless the same submission came before. Once begun it is carried out even where the caller
     /// goes away.
     ///

@@ -16,6 +16,7 @@ mod schema;
 mod sign_in;
 mod snapshots;
 mod tasks;
+mod tokens;
 mod writer;
 
 pub use answers::Answered;
@@ -26,6 +27,7 @@ pub use reader::{Batch, Reader, Topics};
 pub use runs::{NewRun, RunEnd, Submitted};
 pub use sign_in::{LinkUse, Session, SessionId};
 pub use tasks::Created;
+pub use tokens::{Token, TokenId};
 
 use super::clock::Clock;
 use crate::domain::cursor::{Cursor, Epoch};

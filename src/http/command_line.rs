@@ -1,5 +1,7 @@
 //! What can be typed after `kontasks`, and what is said to the person who typed it.
 
+pub mod typed;
+
 use crate::backend::{auth::Secret, data_dir::DataDir};
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +31,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print a link that signs a browser in once, for the server of the same data folder
     SignInLink(DataOptions),
+    /// Set the password that browsers can sign in by, or take it away; it is asked for twice, or read from a pipe as one line
+    Password(PasswordOptions),
     /// Hold one run; started by the server, not meant for people
     #[command(hide = true)]
     Supervise {
@@ -46,6 +50,20 @@ pub struct DataOptions {
     /// The SQLite file [default: kontasks.db in the data folder]
     #[arg(long, env = "KONTASKS_DATABASE", value_name = "FILE")]
     pub database: Option<PathBuf>,
+}
+
+/// What to do with the password.
+#[derive(Clone, Debug, Args)]
+pub struct PasswordOptions {
+    /// Take the password away: browsers then sign in by a link only
+    #[arg(long)]
+    pub remove: bool,
+    /// Sign out every browser as well; those that are signed in stay so otherwise
+    #[arg(long)]
+    pub sign_out_all: bool,
+    /// Where everything lies.
+    #[command(flatten)]
+    pub at: DataOptions,
 }
 
 /// How to serve.

@@ -18,9 +18,15 @@ use axum::{
 pub async fn require_sign_in(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let bearer = bearer_token(request.headers()).map(str::to_owned);
     let cookie = session_cookie(request.headers(), state.backend.store.epoch()).map(str::to_owned);
-    if bearer.is_some_and(|token| state.auth.accepts_token(&token)) {
-        request.extensions_mut().insert(Caller::Token);
-        return next.run(request).await;
+    if let Some(token) = bearer {
+        match state.auth.admit_token(&token).await {
+            Ok(Some(caller)) => {
+                request.extensions_mut().insert(caller);
+                return next.run(request).await;
+            }
+            Ok(None) => {}
+            Err(error) => return Problem::internal(&error).into_response(),
+        }
     }
     let admitted = match &cookie {
         Some(token) => state.auth.admit(token).await,
@@ -40,6 +46,8 @@ pub async fn require_sign_in(State(state): State<AppState>, mut request: Request
         Ok(None) if wants_page(&request) => {
             let back = match *request.method() {
                 Method::GET | Method::HEAD => request.uri().path_and_query().map_or("/", |path| path.as_str()),
+                // What the form was for is not done: the page that it stands on shows so.
+                _ if is_of_settings(&request) => "/settings",
                 _ => "/",
             };
             let back = sign_in::local_path(Some(back));
@@ -63,7 +71,11 @@ fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let of_page = !path.starts_with("/api/") && !path.starts_with("/actions/") && matches!(*request.method(), Method::GET | Method::HEAD);
-    of_page || (path.starts_with("/actions/") && accept.contains("text/html"))
+    of_page || ((path.starts_with("/actions/") || is_of_settings(request)) && accept.contains("text/html"))
+}
+
+fn is_of_settings(request: &Request) -> bool {
+    request.uri().path().starts_with("/settings")
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
@@ -77,9 +89,14 @@ fn cookie_name(epoch: &Epoch) -> String {
 }
 
 fn session_cookie<'h>(headers: &'h HeaderMap, epoch: &Epoch) -> Option<&'h str> {
-    let name = cookie_name(epoch);
+    cookie(headers, &cookie_name(epoch))
+}
+
+/// The value of the request's cookie of that name.
+#[must_use]
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| key == &name).map(|(_, value)| value)
 }
 
 /// The `Set-Cookie` of a session.

@@ -1,7 +1,7 @@
 //! What the commands do: the parts are opened in their order, each failure in words, and closed in time.
 
 use super::{
-    command_line::{DataOptions, ServeOptions, say},
+    command_line::{DataOptions, PasswordOptions, ServeOptions, say, typed},
     cross_origin::Origins,
     serve::serve,
     state::AppState,
@@ -40,10 +40,8 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
         Err(error) => tracing::warn!(%error, "the number of open files stays limited, and with it that of streams"),
     }
     let data = DataDir::open(&options.at.folder()?)?;
-    let config = match &options.config {
-        Some(file) => Config::load(file, true)?,
-        None => Config::load(&DataDir::config(data.path()), false)?,
-    };
+    let config_file = options.config.clone().unwrap_or_else(|| DataDir::config(data.path()));
+    let config = Config::load(&config_file, options.config.is_some())?;
     let listener = TcpListener::bind(options.addr)
         .await
         .with_context(|| format!("cannot listen at {}; --addr (or KONTASKS_ADDR) names another address", options.addr))?;
@@ -58,6 +56,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
     state.origins = Origins::new(&config.origins);
+    state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 
     data.announce(address).context("cannot write down the address in the data folder")?;
     let link = auth.issue_link().await?;
@@ -83,17 +82,46 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
 /// # Errors
 /// In words: there is no server's data in that folder, or its database cannot be used.
 pub async fn print_sign_in_link(at: DataOptions) -> Result<()> {
+    let (store, auth, address) = beside_the_server(&at).await?;
+    let link = auth.issue_link().await?;
+    store.close().await;
+    say(&sign_in_url(address, link.reveal()));
+    tracing::info!("good for {LINK_MINUTES} minutes and one sign-in");
+    Ok(())
+}
+
+/// `kontasks password`: for the server that runs, or will run, with that data folder.
+///
+/// # Errors
+/// In words: the password is too short, or was typed in two ways; there is no server's data in that folder, or its database cannot be used.
+pub async fn change_password(options: PasswordOptions) -> Result<()> {
+    let (store, auth, _) = beside_the_server(&options.at).await?;
+    let done = if !options.remove {
+        auth.set_password(typed::new_password()?).await?;
+        "The password is set. Browsers can sign in by it from now on."
+    } else if auth.remove_password().await? {
+        "The password is removed. Browsers sign in by a link, which `kontasks sign-in-link` prints."
+    } else {
+        "There was no password."
+    };
+    say(done);
+    if options.sign_out_all {
+        say(&format!("Signed out: {} browser(s).", auth.sign_out_all(None).await?));
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// The database of a server that runs, or has run, and where it listens.
+async fn beside_the_server(at: &DataOptions) -> Result<(Store, Auth, SocketAddr)> {
     let folder = at.folder()?;
     let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
         bail!("no server has been started with the data folder {}; name another with --data", folder.display());
     };
     let clock = Clock::system();
     let store = Store::open(&at.database_file(&folder)?, clock.clone()).await?;
-    let link = Auth::new(store.clone(), clock, None)?.issue_link().await?;
-    store.close().await;
-    say(&sign_in_url(address, link.reveal()));
-    tracing::info!("good for {LINK_MINUTES} minutes and one sign-in");
-    Ok(())
+    let auth = Auth::new(store.clone(), clock, None)?;
+    Ok((store, auth, address))
 }
 
 /// Where a browser on this machine opens the link.

@@ -1,7 +1,7 @@
 //! The pages: rendered by leptos for each request, under a policy that knows this one response's scripts, and the server functions that they
 //! call.
 
-use super::{assets, problem::Problem, security, state::AppState};
+use super::{assets, problem::Problem, security, state::AppState, theme};
 use crate::app::{App, shell};
 use axum::{
     Router,
@@ -24,7 +24,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         provide_context(WasmSplitManifest(ArcStoredValue::new(chunks.clone())));
         provide_policy();
     };
-    Router::new().leptos_routes_with_context(state, generate_route_list(App), context, move || shell(options.clone()))
+    Router::new().leptos_routes_with_context(state, generate_route_list(App), context, move || shell(options.clone(), theme::of_context()))
 }
 
 /// Everything else: a page that says so, and for programs a problem.
@@ -38,7 +38,7 @@ pub async fn not_found(State(state): State<AppState>, request: Request) -> Respo
     let (options, backend) = (state.leptos.clone(), state.backend.clone());
     let document = move || {
         provide_context(backend.clone());
-        shell(options.clone())
+        shell(options.clone(), theme::of_context())
     };
     let mut response = render(request, document).await;
     *response.status_mut() = StatusCode::NOT_FOUND;

@@ -1,7 +1,7 @@
 //! Every route, and what stands in front of them, from the outside in: hardened responses, the host's name, where a request comes from,
 //! what is open to everybody, the sign-in, the size of bodies.
 
-use super::{cross_origin, guard, health, pages, problem::Problem, rest, security, sign_in, state::AppState};
+use super::{cross_origin, guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
 use axum::{
     Router,
     extract::Request,
@@ -20,6 +20,7 @@ pub fn router(state: AppState) -> Router {
     let inside = Router::new()
         .nest(rest::PREFIX, rest::routes())
         .route("/sign-out", post(sign_in::leave))
+        .merge(settings::routes())
         .merge(pages::routes(&state))
         .fallback(pages::not_found)
         // Before the layers, which else would not stand in front of it.

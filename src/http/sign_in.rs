@@ -1,32 +1,32 @@
-//! Signing in by a one-time link, and out again. The link is used up by a person who opens it or enters its code, not by a browser that
-//! looks ahead.
+//! Signing in by a one-time link or the password, and out again. The link is used up by a person who opens it or enters its code, not by
+//! a browser that looks ahead.
 
 use super::{
+    document,
     guard::{admitted, clear_cookie, is_https, set_cookie},
-    pages,
     problem::Problem,
     state::AppState,
 };
 use crate::{
-    app::DocumentHead,
-    backend::auth::{Caller, Secret},
+    backend::auth::{Caller, PasswordRefusal, Secret},
     ui::pages::sign_in::{SignInPage, SignInReason},
 };
 use axum::{
     Extension, Form,
     body::Body,
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leptos::prelude::*;
 use serde::Deserialize;
 
 /// What a link or the form says.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct SignIn {
     token: Option<String>,
+    password: Option<String>,
     next: Option<String>,
 }
 
@@ -36,39 +36,45 @@ pub async fn open(
     query: Result<Query<SignIn>, axum::extract::rejection::QueryRejection>,
     request: Request,
 ) -> Response {
-    let Query(SignIn { token, next }) = query.unwrap_or_default();
+    let Query(SignIn { token, next, .. }) = query.unwrap_or_default();
     let next = local_path(next.as_deref());
     // A second click on a link that has done its work is no error.
     if admitted(&state, request.headers()).await.is_some() {
         return see_other(&next);
     }
-    let looks_ahead = request.method() == Method::HEAD
-        || [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")].iter().any(|name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
-        });
-    match token.filter(|_| !looks_ahead) {
+    match token.filter(|_| !looks_ahead(&request)) {
         Some(token) => enter(&state, request, &token, next).await,
         None => page(&state, request, StatusCode::OK, SignInReason::SignedOut, next).await,
     }
 }
 
-/// `POST /sign-in`: the form with the code of a link.
+/// Whether nobody is to see the answer, or not yet.
+#[must_use]
+pub fn looks_ahead(request: &Request) -> bool {
+    let is_ahead = |name: &HeaderName| {
+        let purpose = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        purpose.contains("prefetch") || purpose.contains("prerender")
+    };
+    request.method() == Method::HEAD || [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")].iter().any(is_ahead)
+}
+
+/// `POST /sign-in`: a form with the code of a link, or with the password.
 pub async fn submit(
     State(state): State<AppState>,
     headers: HeaderMap,
     form: Result<Form<SignIn>, axum::extract::rejection::FormRejection>,
 ) -> Response {
-    let Form(SignIn { token, next }) = form.unwrap_or_default();
+    let Form(SignIn { token, password, next }) = form.unwrap_or_default();
     let mut request = Request::new(Body::empty());
     *request.headers_mut() = headers;
+    let next = local_path(next.as_deref());
+    if let Some(password) = password {
+        return enter_by_password(&state, request, Secret::new(password), next).await;
+    }
     // People paste the whole link where its code is asked for.
     let text = token.unwrap_or_default();
     let code = text.trim().rsplit_once("token=").map_or(text.trim(), |(_, code)| code);
-    enter(&state, request, code, local_path(next.as_deref())).await
+    enter(&state, request, code, next).await
 }
 
 /// `POST /sign-out`: the session is over; the token for automation stays.
@@ -82,8 +88,7 @@ pub async fn leave(State(state): State<AppState>, Extension(caller): Extension<C
 }
 
 async fn enter(state: &AppState, request: Request, code: &str, next: String) -> Response {
-    let browser = request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    match state.auth.sign_in(code, &browser.unwrap_or_default()).await {
+    match state.auth.sign_in(code, &user_agent(&request)).await {
         Ok(Ok(token)) => welcome(state, &request, &token, &next),
         Ok(Err(why)) => {
             tracing::info!(?why, "a sign-in link was refused");
@@ -93,34 +98,51 @@ async fn enter(state: &AppState, request: Request, code: &str, next: String) -> 
     }
 }
 
+async fn enter_by_password(state: &AppState, request: Request, password: Secret, next: String) -> Response {
+    match state.auth.sign_in_by_password(password, &user_agent(&request)).await {
+        Ok(Ok(token)) => welcome(state, &request, &token, &next),
+        // That none is set shows by the page, which does not ask for one.
+        Ok(Err(why @ (PasswordRefusal::Wrong | PasswordRefusal::NotSet))) => {
+            tracing::warn!(?why, "a password was refused");
+            page(state, request, StatusCode::UNAUTHORIZED, SignInReason::WrongPassword, next).await
+        }
+        Ok(Err(PasswordRefusal::Later(wait))) => {
+            let seconds = wait.as_millis().div_ceil(1000);
+            let reason = SignInReason::TooManyGuesses(u64::try_from(seconds).unwrap_or(u64::MAX));
+            let mut response = page(state, request, StatusCode::TOO_MANY_REQUESTS, reason, next).await;
+            if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
+        }
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}
+
+fn user_agent(request: &Request) -> String {
+    let value = request.headers().get(header::USER_AGENT);
+    value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
 fn welcome(state: &AppState, request: &Request, token: &Secret, next: &str) -> Response {
     let cookie = set_cookie(state.backend.store.epoch(), token.reveal(), is_https(request.headers()));
     ([(header::SET_COOKIE, cookie)], see_other(next)).into_response()
 }
 
-fn see_other(path: &str) -> Response {
+/// Goes on to another page of this server.
+pub fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, path), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
-/// The page, as a document without scripts: what it says does not depend on the address that it is shown at.
+/// The page. What it says does not depend on the address that it is shown at.
 pub async fn page(state: &AppState, request: Request, status: StatusCode, reason: SignInReason, next: String) -> Response {
-    let options = state.leptos.clone();
-    let document = move || {
-        leptos_meta::provide_meta_context();
-        view! {
-            <!DOCTYPE html>
-            <html lang="en">
-                <head>
-                    <DocumentHead options=options.clone()/>
-                    <title>"Sign in · Kontasks"</title>
-                </head>
-                <body>
-                    <SignInPage reason next=next.clone()/>
-                </body>
-            </html>
-        }
-    };
-    let mut response = pages::render(request, document).await;
+    // Without an answer from the database the link's way is still there.
+    let has_password = state.auth.has_password().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "whether a password is set cannot be told");
+        false
+    });
+    let body = move || view! { <SignInPage reason has_password next=next.clone()/> };
+    let mut response = document::render(state, request, "Sign in", body).await;
     *response.status_mut() = status;
     response
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::backend::{Backend, auth::Auth};
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// What every request shares; a cheap clone.
@@ -24,6 +24,8 @@ pub struct AppState {
     pub hosts: Hosts,
     /// Pages of which other origins may use the API.
     pub origins: Origins,
+    /// The file that says which runners there are, where that is known.
+    pub configured_in: Option<Arc<Path>>,
     /// The open streams.
     pub streams: Streams,
     /// Which build of the page this server sends.
@@ -39,7 +41,17 @@ impl AppState {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
         let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
-        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), origins: Origins::default(), streams, build, shutdown }
+        AppState {
+            backend,
+            auth,
+            leptos,
+            hosts: Hosts::new(hosts),
+            origins: Origins::default(),
+            configured_in: None,
+            streams,
+            build,
+            shutdown,
+        }
     }
 }
 

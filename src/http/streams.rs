@@ -76,6 +76,12 @@ impl Streams {
         self.callers.count().0
     }
 
+    /// Whether that caller has any open.
+    #[must_use]
+    pub fn are_open_for(&self, caller: &Caller) -> bool {
+        self.callers.has_open(caller)
+    }
+
     /// How many have been opened since the server was started.
     #[must_use]
     pub fn total(&self) -> usize {

@@ -4,5 +4,6 @@ pub mod board;
 pub mod dashboard;
 pub mod not_found;
 pub mod run;
+pub mod settings;
 pub mod sign_in;
 pub mod task;

@@ -44,6 +44,11 @@ impl RunnerTable {
         self.0.iter().map(|runner| runner.name.clone()).collect()
     }
 
+    /// Each of them, the default first.
+    pub fn iter(&self) -> impl Iterator<Item = &Runner> {
+        self.0.iter()
+    }
+
     /// The runner of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Runner> {

@@ -1,5 +1,5 @@
-//! The tables of sign-in: one-time links and sessions. Only hashes of secrets come here; what a secret is and how long it lives is decided
-//! by the caller. None of it is in the log.
+//! The tables of sign-in: one-time links, sessions and the password. Only hashes of secrets come here; what a secret is and how long it
+//! lives is decided by the caller. None of it is in the log.
 
 use super::{
     Store,
@@ -187,6 +187,68 @@ impl Store {
                     let deleted = sqlx::query("delete from sessions where id = ?1").bind(id.0.cast_signed());
                     let deleted = deleted.execute(&mut group.connection).await?;
                     if deleted.rows_affected() == 0 { Err(StoreError::NotFound(Missing::Session)) } else { Ok(()) }
+                })
+            })
+            .await
+    }
+}
+
+/// Sessions and passwords as the command line changes them too, beside a server that runs.
+impl Store {
+    /// Ends all sessions but one, or all of them; says how many good ones there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delete_sessions(&self, but: Option<SessionId>) -> Result<u64, StoreError> {
+        let now = self.0.clock.now();
+        // Ids begin at 1.
+        let but = but.map_or(0, |id| id.0.cast_signed());
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    let sql = "select count(*) from sessions where id <> ?1 and expires_at > ?2";
+                    let good: i64 = sqlx::query_scalar(sql).bind(but).bind(now.0).fetch_one(&mut group.connection).await?;
+                    sqlx::query("delete from sessions where id <> ?1").bind(but).execute(&mut group.connection).await?;
+                    Ok(rows::unsigned(good))
+                })
+            })
+            .await
+    }
+
+    /// A number that moves whenever a session or token goes, whichever process took it away.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn endings(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("select count from endings").fetch_one(&self.0.readers).await?;
+        Ok(rows::unsigned(count))
+    }
+
+    /// The password's hash with all that it takes to check a password against it; none where no password is set.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn password(&self) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("select value from meta where name = 'password'");
+        Ok(query.fetch_optional(&self.0.readers).await?)
+    }
+
+    /// Sets the password's hash, or takes the password away; says whether there was one.
+    ///
+    /// # Errors
+    /// The database failed; the password is as it was.
+    pub async fn set_password(&self, hash: Option<String>) -> Result<bool, StoreError> {
+        self.0
+            .writer
+            .write(move |group| {
+                Box::pin(async move {
+                    let deleted = sqlx::query("delete from meta where name = 'password'").execute(&mut group.connection).await?;
+                    if let Some(hash) = hash {
+                        let insert = sqlx::query("insert into meta (name, value) values ('password', ?1)").bind(hash);
+                        insert.execute(&mut group.connection).await?;
+                    }
+                    Ok(deleted.rows_affected() > 0)
                 })
             })
             .await

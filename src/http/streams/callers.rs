@@ -1,5 +1,5 @@
-//! Who has streams open: how many each caller has, against the caps, and whether the caller may still have them. A session is watched
-//! once, however many streams it has open; all of them end when it does.
+//! Who has streams open: how many each caller has, against the caps, and whether the caller may still have them. A session or token is
+//! watched once, however many streams it has open; all of them end when it does.
 
 use super::StreamOptions;
 use crate::backend::auth::{Auth, Caller};
@@ -35,9 +35,9 @@ struct Entry {
 
 /// Whether a caller may go on, shared by the caller's streams.
 pub(super) struct Standing {
-    /// Cancelled when the streams are to end: with the server's own shutdown, or with the session.
+    /// Cancelled when the streams are to end: with the server's own shutdown, or with the session or token.
     pub ended: CancellationToken,
-    /// Why the session is over, where it is.
+    /// Why the session or token is over, where it is.
     pub reason: OnceLock<String>,
 }
 
@@ -76,6 +76,11 @@ impl Callers {
         *counts.leaving.get_or_insert(open)
     }
 
+    /// Whether that caller has any open.
+    pub fn has_open(&self, caller: &Caller) -> bool {
+        self.counts().callers.contains_key(caller)
+    }
+
     /// Whether another stream of that caller would be opened.
     pub fn has_room(&self, caller: &Caller) -> Result<(), Full> {
         self.room(&self.counts(), caller)
@@ -105,19 +110,17 @@ impl Callers {
 
     fn entry(&self, caller: &Caller) -> Entry {
         let standing = Arc::new(Standing { ended: self.shutdown.child_token(), reason: OnceLock::new() });
-        let watch = match caller {
-            // It is as good as the process is old.
-            Caller::Token => None,
-            Caller::Session(id) => {
-                let (auth, id, standing) = (self.auth.clone(), *id, standing.clone());
-                Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                    let over = auth.session_over(id).await;
-                    tracing::info!(session = id.0, ?over, "its streams end");
-                    let _ = standing.reason.set(over.to_string());
-                    standing.ended.cancel();
-                })))
-            }
-        };
+        let (auth, caller) = (self.auth.clone(), caller.clone());
+        // It is as good as the process is old.
+        let watch = (caller != Caller::ConfiguredToken).then(|| {
+            let standing = standing.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let reason = auth.over(&caller).await;
+                tracing::info!(?caller, reason, "its streams end");
+                let _ = standing.reason.set(reason);
+                standing.ended.cancel();
+            }))
+        });
         Entry { open: 0, standing, _watch: watch }
     }
 

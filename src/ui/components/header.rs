@@ -20,11 +20,30 @@ pub fn Header() -> impl IntoView {
         <header class="site-header">
             <div class="site-header-inner">
                 <Brand/>
-                <nav aria-label="Main">{link("/", "Dashboard")} {link("/tasks", "Board")}</nav>
+                <nav aria-label="Main">
+                    {link("/", "Dashboard")} {link("/tasks", "Board")} <a href="/settings" rel="external">"Settings"</a>
+                </nav>
                 <ConnectionStatus/>
             </div>
         </header>
         <noscript inner_html=WITHOUT_SCRIPTS></noscript>
+    }
+}
+
+/// The same bar on a document without scripts, which has no connection.
+#[component]
+pub fn PlainHeader(
+    /// Which page it is.
+    here: &'static str,
+) -> impl IntoView {
+    let link = |to: &'static str, name: &'static str| view! { <a href=to aria-current=(to == here).then_some("page")>{name}</a> };
+    view! {
+        <header class="site-header">
+            <div class="site-header-inner">
+                <Brand/>
+                <nav aria-label="Main">{link("/", "Dashboard")} {link("/tasks", "Board")} {link("/settings", "Settings")}</nav>
+            </div>
+        </header>
     }
 }
 

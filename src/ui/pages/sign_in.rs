@@ -10,6 +10,24 @@ pub enum SignInReason {
     SignedOut,
     /// A link that has been used, has expired, or was never one.
     InvalidLink,
+    /// Another password.
+    WrongPassword,
+    /// Too many wrong passwords; in so many seconds one more is looked at.
+    TooManyGuesses(u64),
+}
+
+impl SignInReason {
+    /// What the person is told.
+    fn words(self) -> String {
+        match self {
+            SignInReason::SignedOut => "You are not signed in.".to_owned(),
+            SignInReason::InvalidLink => "This link does not work any more. Each one works once, within 15 minutes.".to_owned(),
+            SignInReason::WrongPassword => "This is not the password.".to_owned(),
+            SignInReason::TooManyGuesses(seconds) => format!(
+                "There were too many wrong passwords, so this one was not looked at. Try again in {seconds} seconds, or sign in by a link."
+            ),
+        }
+    }
 }
 
 /// The page.
@@ -17,29 +35,45 @@ pub enum SignInReason {
 pub fn SignInPage(
     /// Why it is shown.
     reason: SignInReason,
+    /// Whether a password is set.
+    has_password: bool,
     /// Where to go afterwards; a path on this host.
     #[prop(into)]
     next: String,
 ) -> impl IntoView {
-    let words = match reason {
-        SignInReason::SignedOut => "You are not signed in.",
-        SignInReason::InvalidLink => "This link does not work any more. Each one works once, within 15 minutes.",
-    };
+    let is_refusal = reason != SignInReason::SignedOut;
+    let by_password = has_password.then(|| {
+        view! {
+            <form method="post" action="/sign-in" class="sign-in-form">
+                // Password managers keep a password by a name, and there is only one here.
+                <input type="text" autocomplete="username" value="kontasks" readonly hidden/>
+                <label class="field">
+                    <span>"Password"</span>
+                    <input type="password" name="password" autocomplete="current-password" required autofocus/>
+                </label>
+                <input type="hidden" name="next" value=next.clone()/>
+                <button class="button" data-variant="primary">"Sign in"</button>
+            </form>
+        }
+    });
     view! {
         <main class="sign-in" id="main">
             <Brand/>
             <h1>"Sign in"</h1>
-            <p role=(reason == SignInReason::InvalidLink).then_some("alert") class:form-error=reason == SignInReason::InvalidLink>{words}</p>
-            <p>"On the machine where Kontasks runs, type"</p>
+            <p role=is_refusal.then_some("alert") class:form-error=is_refusal>{reason.words()}</p>
+            {by_password}
+            <p>{if has_password { "Or, on the machine where Kontasks runs, type" } else { "On the machine where Kontasks runs, type" }}</p>
             <pre class="command"><code>"kontasks sign-in-link"</code></pre>
             <p>"and open the link that it prints, or paste what follows “token=” in it here:"</p>
             <form method="post" action="/sign-in" class="sign-in-form">
                 <label class="field">
                     <span>"Token"</span>
-                    <input type="password" name="token" autocomplete="off" required autofocus/>
+                    <input type="password" name="token" autocomplete="off" required autofocus=!has_password/>
                 </label>
                 <input type="hidden" name="next" value=next/>
-                <button class="button" data-variant="primary">"Sign in"</button>
+                <button class="button" data-variant=(!has_password).then_some("primary")>
+                    "Sign in"{has_password.then(|| view! { <span class="visually-hidden">" by the link"</span> })}
+                </button>
             </form>
         </main>
     }
