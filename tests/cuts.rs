@@ -6,7 +6,7 @@ mod server;
 
 use bytes::Bytes;
 use kontasks::{
-    backend::store::{NewRun, RunEnd, Store, Topics},
+    backend::store::{EventKind, NewRun, RunEnd, Store, Topics},
     domain::{id::RunId, run::RunStatus, timestamp::Timestamp},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -215,15 +215,20 @@ async fn begin_run(server: &Server) -> RunId {
 
 /// The same events from the log itself.
 async fn written(store: &Store, topics: Topics) -> Vec<Event> {
+    // A run's last event is its end, the board's is the log's.
+    let is_run = matches!(topics, Topics::Run(_));
     let mut reader = store.reader(topics, 0);
     let mut all = Vec::new();
-    while let Ok(batch) = tokio::time::timeout(Duration::from_millis(200), reader.next()).await {
-        all.extend(batch.expect("reads").frames.iter().map(|frame| {
+    loop {
+        let batch = tokio::time::timeout(Duration::from_secs(20), reader.next()).await.expect("there is more");
+        for frame in batch.expect("reads").frames {
             let block = std::str::from_utf8(&frame.bytes).expect("text").strip_suffix("\n\n").expect("an event's end");
-            (frame.seq, block.to_owned())
-        }));
+            all.push((frame.seq, block.to_owned()));
+            if frame.seq == store.head() || (is_run && frame.kind == EventKind::End) {
+                return all;
+            }
+        }
     }
-    all
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
