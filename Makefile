@@ -5,7 +5,7 @@ SHELL := bash
 with := scripts/with
 locked := $(if $(CI),--locked)
 
-.PHONY: help setup run dev build check test test-rust test-wasm test-e2e bench
+.PHONY: help setup run dev build check test test-rust test-wasm test-e2e bench fuzz
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -29,9 +29,10 @@ build: ## Build the release binary, target/release/kontasks
 check: ## Formatting, clippy for the server and for the page, docs; warnings are errors
 	@scripts/setup.sh build check
 	$(with) cargo fmt --check
-	$(with) cargo clippy $(locked) --all-targets --features ssr -- -D warnings
-	$(with) cargo clippy $(locked) --lib --test browser --features hydrate --target wasm32-unknown-unknown -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(with) cargo doc $(locked) --no-deps --document-private-items --features ssr
+	$(with) cargo clippy $(locked) --all-targets --features ssr,fetch-transport -- -D warnings
+	$(with) cargo clippy $(locked) --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
+	$(with) cargo clippy $(locked) --lib --test browser --features hydrate,fetch-transport --target wasm32-unknown-unknown -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(with) cargo doc $(locked) --no-deps --document-private-items --features ssr,fetch-transport
 
 test: ## Every test: Rust, wasm in Chromium, Playwright
 	@scripts/setup.sh build test
@@ -46,7 +47,7 @@ test-rust: ## The server's unit, property, integration and doc tests
 
 test-wasm: ## The page's own tests, in headless Chromium
 	@scripts/setup.sh build test
-	$(with) cargo test $(locked) --test browser --features hydrate --target wasm32-unknown-unknown
+	$(with) cargo test $(locked) --test browser --features hydrate,fetch-transport --target wasm32-unknown-unknown
 
 test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" picks specs
 	@scripts/setup.sh build test
@@ -55,3 +56,7 @@ test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" pi
 bench: ## Run the benches
 	@scripts/setup.sh build
 	$(with) cargo bench $(locked) --features ssr
+
+fuzz: ## Fuzz the event stream parser for a minute; ARGS=600 for ten
+	@scripts/setup.sh build
+	scripts/fuzz event_stream_parser $(ARGS)

@@ -60,5 +60,9 @@ if [ -z "${KONTASKS_CHROMIUM:-}" ]; then
 fi
 export KONTASKS_CHROMIUM
 
+# The Python that has the stream's third-party client.
+python_clients=$tools/python-clients
+export KONTASKS_PYTHON=$python_clients/bin/python
+
 # wasm tests run in headless Chromium.
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$root/scripts/wasm-test-runner

@@ -4,10 +4,11 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-scratch='' running=''
+scratch='' running='' no_services=''
 clean_up() {
   [ -z "$running" ] || kill "$running" 2>/dev/null || true
   [ -z "$scratch" ] || rm -rf "$scratch"
+  [ -z "$no_services" ] || rm -f "$no_services"
 }
 trap clean_up EXIT
 # A background command ignores the interrupt from the keyboard, so it is ended here.
@@ -157,6 +158,43 @@ browser() {
   fi
 }
 
+# The proxies that the specs put in front of the server, as programs only: on Debian each of their packages brings a service, which would
+# take port 80 now and at each start of the machine.
+proxies() {
+  local name missing=()
+  for name in nginx haproxy caddy; do
+    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$name" >/dev/null || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  # What Debian asks before it starts a service; a machine that has its own answer keeps it.
+  if can_apt && [ ! -e /usr/sbin/policy-rc.d ]; then
+    no_services=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$no_services"
+    chmod 755 "$no_services"
+  fi
+  apt "${missing[@]}"
+  [ -z "$no_services" ] || rm -f "$no_services"
+  no_services=
+  if command -v systemctl >/dev/null; then
+    systemctl disable "${missing[@]}" >/dev/null 2>&1 || say "could not ask systemd to leave these alone at its next start: ${missing[*]}"
+  fi
+}
+
+# Programs of other people's making that read the stream: curl, and httpx-sse in a Python environment of its own. (npm's eventsource comes
+# with npm_tools.)
+clients() {
+  local wanted=$root/end2end/requirements.txt
+  command -v curl >/dev/null || apt curl
+  cmp -s "$wanted" "$python_clients/requirements.txt" && [ -x "$python_clients/bin/python" ] && return
+  # Debian's Python makes no environments without this package.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt python3 python3-venv
+  rm -rf "$python_clients"
+  step "httpx-sse for Python" python_environment "$python_clients" "$wanted" || fail "httpx-sse could not be installed; end2end/requirements.txt has the versions."
+  cp "$wanted" "$python_clients/requirements.txt"
+}
+
+python_environment() { python3 -m venv "$1" && "$1/bin/python" -m pip install --disable-pip-version-check --only-binary :all: -r "$2"; }
+
 for part in "${@:-build}"; do
   case $part in
   build)
@@ -170,7 +208,11 @@ for part in "${@:-build}"; do
     npm_tools
     ;;
   check) lints ;;
-  test) browser ;;
+  test)
+    browser
+    proxies
+    clients
+    ;;
   *) fail "no such part: $part" ;;
   esac
 done

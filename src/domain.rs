@@ -4,12 +4,14 @@
 pub mod board;
 pub mod cursor;
 pub mod event;
+pub mod event_stream_parser;
 pub mod filter;
 pub mod id;
 pub mod limits;
 pub mod members;
 pub mod reconnect;
 pub mod run;
+pub mod sharing;
 pub mod snapshot;
 pub mod task;
 pub mod terminal;

@@ -2,6 +2,7 @@
 
 mod assets;
 pub mod command_line;
+mod cross_origin;
 mod document;
 mod guard;
 mod health;
@@ -18,6 +19,7 @@ mod state;
 mod streams;
 mod theme;
 
+pub use cross_origin::Origins;
 pub use problem::Problem;
 pub use router::router;
 pub use serve::serve;

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in reading order; each may name those above it and none below (ARCHITECTURE.md says why, `tests/tidy.rs`
 //! checks it). This file and `main.rs` hold the only `cfg(feature = …)` lines of the crate: `ssr` is the server,
-//! `hydrate` the browser.
+//! `hydrate` the browser, and `fetch-transport` adds a carrier of event streams that our own pages do without.
 
 // A page's view is one type, as deep as its elements are nested.
 #![recursion_limit = "512"]
@@ -16,6 +16,9 @@ pub mod api;
 #[cfg(feature = "ssr")]
 #[path = "api/context.rs"]
 mod api_context;
+#[cfg(feature = "fetch-transport")]
+#[path = "ui/hooks/fetch_transport.rs"]
+pub mod fetch_transport;
 pub mod ui;
 
 pub mod app;

@@ -180,6 +180,33 @@ async fn pages_of_other_sites_cannot_act_here() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_that_asks_by_its_own_name_the_boards_pages_can_act() {
+    let server = start().await;
+    let cookie = server.sign_in().await;
+    // The Host is the server's own address, as nginx asks for it by default; without TLS no browser sends Sec-Fetch-Site.
+    let call = |method: Method, headers: &[(&'static str, &str)]| {
+        let call = server.anonymous(method, "/api/v1/tasks").with("cookie", &cookie).json(json!({ "title": "x" }));
+        headers.iter().fold(call, |call, (name, value)| call.with(name, value))
+    };
+    for origin in ["http://board.example.org", "https://board.example.org"] {
+        assert_eq!(call(Method::POST, &[("origin", origin)]).send().await.status, StatusCode::CREATED, "{origin}");
+        assert_eq!(call(Method::GET, &[("origin", origin)]).send().await.status, StatusCode::OK, "{origin}");
+    }
+    for origin in ["http://evil.example", "http://board.example.org:8080", "http://board.example.org.evil.example"] {
+        for method in [Method::POST, Method::GET] {
+            let answer = call(method, &[("origin", origin)]).send().await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
+            assert!(answer.problem().contains("hosts = [\"NAME\"]"), "what may be missing is said: {}", answer.text());
+        }
+    }
+    for site in ["cross-site", "same-site"] {
+        let answer = call(Method::POST, &[("origin", "http://board.example.org"), ("sec-fetch-site", site)]).send().await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "a browser that knows better is believed");
+        assert!(!answer.problem().contains("hosts"));
+    }
+}
+
+#[tokio::test]
 async fn responses_tie_the_browsers_hands() {
     let server = start().await;
     for path in ["/sign-in", "/healthz", "/api/v1/tasks", "/nonsense"] {

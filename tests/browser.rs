@@ -8,6 +8,8 @@ mod console;
 mod event_stream;
 #[path = "browser/fakes.rs"]
 mod fakes;
+#[path = "browser/fetch.rs"]
+mod fetch;
 #[path = "browser/live.rs"]
 mod live;
 

@@ -230,38 +230,3 @@ fn it_warns_where_others_could_listen() {
     let mut log = BufReader::new(server.child.stderr.take().expect("piped")).lines().map(|line| line.expect("text"));
     assert!(log.any(|line| line.contains("WARN") && line.contains("without TLS")));
 }
-
-#[test]
-fn a_thousand_idle_streams_do_not_hold_it_up() {
-    const STREAMS: usize = 1000;
-    let data = tempfile::tempdir().expect("a folder");
-    let token = "a token that nobody guesses";
-    let mut server = start(kontasks(data.path()).args(["serve", "--addr", "127.0.0.1:0"]).env("KONTASKS_TOKEN", token));
-    let mut streams: Vec<TcpStream> = Vec::with_capacity(STREAMS);
-    for _ in 0..STREAMS {
-        let Ok(mut stream) = TcpStream::connect(&server.address) else { break };
-        write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n", server.address).expect("writes");
-        streams.push(stream);
-    }
-    for stream in &mut streams {
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("sets");
-        let mut begin = [0; 15];
-        stream.read_exact(&mut begin).expect("an answer");
-        assert_eq!(&begin, b"HTTP/1.1 200 OK");
-    }
-    assert!(streams.len() > 900, "only {} streams", streams.len());
-
-    let begin = Instant::now();
-    let killed = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().expect("runs");
-    assert!(killed.success());
-    let status = server.child.wait().expect("ends");
-    let elapsed = begin.elapsed();
-    assert!(status.success(), "{status}");
-    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
-    for stream in &mut streams {
-        let mut rest = String::new();
-        stream.read_to_string(&mut rest).expect("reads to the end");
-        assert!(rest.contains("event: shutdown\ndata: {\"retryMs\":"), "{rest}");
-        assert!(rest.ends_with("0\r\n\r\n"), "the stream ends cleanly");
-    }
-}

@@ -14,6 +14,8 @@ export class Proxy {
   url = "";
   /** When each stream was asked for, in the order of arrival, and how it was answered. */
   readonly streams: { at: number; mode: Mode; url: string }[] = [];
+  /** How many streams are open now. */
+  openStreams = 0;
   /** Called with the path of each request. */
   onRequest?: (url: string) => void;
   #mode: Mode = "pass";
@@ -60,7 +62,11 @@ export class Proxy {
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     this.onRequest?.(request.url ?? "");
     const isStream = /^\/api\/v1\/(runs\/[^/]+\/)?events/.test(request.url ?? "");
-    if (isStream && request.method === "GET") this.streams.push({ at: Date.now(), mode: this.#mode, url: request.url ?? "" });
+    if (isStream && request.method === "GET") {
+      this.streams.push({ at: Date.now(), mode: this.#mode, url: request.url ?? "" });
+      this.openStreams++;
+      response.on("close", () => this.openStreams--);
+    }
     if (this.#mode === "refuse") {
       response.writeHead(503, { "content-type": "text/plain", connection: "close" }).end("no server available\n");
     } else if (this.#mode === "silence" && isStream) {

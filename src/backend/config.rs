@@ -16,8 +16,11 @@ use toml::Spanned;
 pub struct Config {
     /// The runners, the default first.
     pub runners: RunnerTable,
-    /// Host names besides `localhost` by which the board may be reached, in lower case, without a port.
+    /// Host names besides `localhost` by which the board may be reached, in lower case, as a browser's address bar shows them: with a port
+    /// only where it is not the usual one.
     pub hosts: Vec<String>,
+    /// Origins besides the board's own whose pages may use the API, as browsers write them: `https://dash.example.org`.
+    pub origins: Vec<String>,
 }
 
 /// The configuration file cannot be used.
@@ -50,6 +53,8 @@ struct Document {
     runner: Vec<Entry>,
     #[serde(default)]
     hosts: Vec<Spanned<String>>,
+    #[serde(default)]
+    origins: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +100,8 @@ impl Config {
             runners.push(runner);
         }
         let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
-        Ok(Config { runners: RunnerTable::new(runners), hosts })
+        let origins = document.origins.into_iter().map(check_origin).collect::<Result<_, _>>()?;
+        Ok(Config { runners: RunnerTable::new(runners), hosts, origins })
     }
 }
 
@@ -164,10 +170,24 @@ fn check_host(host: Spanned<String>) -> Result<String, Fault> {
     let at = host.span();
     let host = host.into_inner().to_ascii_lowercase();
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-    if host.is_empty() || !host.chars().all(fits) {
-        return Err((at, format!("{host:?} is not a host name: only the name is expected, such as board.example.org")));
+    let (name, port) = host.rsplit_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
+    if name.is_empty() || !name.chars().all(fits) || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        let expected = "only the name is expected, and its port where an address bar shows one, such as board.example.org:8080";
+        return Err((at, format!("{host:?} is not a host name: {expected}")));
     }
     Ok(host)
+}
+
+fn check_origin(origin: Spanned<String>) -> Result<String, Fault> {
+    let at = origin.span();
+    let origin = origin.into_inner();
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")).unwrap_or_default();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c);
+    if authority.is_empty() || !authority.chars().all(fits) {
+        let expected = "scheme, name and port are expected as a browser writes them, without a path, such as https://dash.example.org";
+        return Err((at, format!("{origin:?} is not an origin: {expected}")));
+    }
+    Ok(origin)
 }
 
 #[cfg(test)]
@@ -185,11 +205,12 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "hosts = [\"Board.example.org\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+            "hosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
              folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
-        assert_eq!(config.hosts, ["board.example.org"]);
+        assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
+        assert_eq!(config.origins, ["http://dash:81"]);
         assert_eq!(config.runners.names(), ["agent", "shell"]);
         let agent = config.runners.get("agent").expect("there");
         assert_eq!(agent.command.as_deref(), Some(&["agent".to_owned(), "-p".into(), "{prompt}".into()][..]));
@@ -223,6 +244,9 @@ mod tests {
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\n[runner.environment]\n\"A=B\" = \"c\""), ":5: \"A=B\" cannot be"),
             ("[[runner]]\nname = \"a b\"".into(), ":2: \"a b\" cannot name a runner"),
             ("hosts = [\"http://x\"]".into(), ":1: \"http://x\" is not a host name"),
+            ("origins = [\"dash.example.org\"]".into(), ":1: \"dash.example.org\" is not an origin"),
+            ("origins = [\"https://dash.example.org/\"]".into(), ":1: \"https://dash.example.org/\" is not an origin"),
+            ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {
             let words = refusal(&text);
             assert!(words.starts_with(expected), "{text}\n{words}");

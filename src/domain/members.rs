@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// A type that is read from JSON. It is the type's only reader: where serde asks for one as well, [`deserialize_by_reading`] leads
+/// A type that is read from JSON. It is the type's only reader: where serde asks for one as well, the macro `deserialize_by_reading` leads
 /// it here.
 pub trait Read: Sized {
     /// Reads one value.

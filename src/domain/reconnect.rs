@@ -217,6 +217,11 @@ pub enum Heard {
         /// The delay to start from when this connection is lost.
         retry_ms: Option<u64>,
     },
+    /// The stream's own `retry:`, which only some transports show.
+    Retry {
+        /// The delay to start from when this connection is lost, where its `hello` names none.
+        retry_ms: u64,
+    },
     /// The connection is alive.
     Ping,
     /// The cursor cannot be honoured; what comes after `head` follows.

@@ -2,6 +2,7 @@
 
 use super::{
     command_line::{DataOptions, PasswordOptions, ServeOptions, say, typed},
+    cross_origin::Origins,
     serve::serve,
     state::AppState,
 };
@@ -12,6 +13,7 @@ use crate::backend::{
     config::Config,
     data_dir::DataDir,
     drafts::Drafts,
+    open_files,
     runner::Runners,
     store::Store,
 };
@@ -33,6 +35,10 @@ const CLOSING: Duration = Duration::from_millis(200);
 pub async fn run_server(options: ServeOptions) -> Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
+    match open_files::raise() {
+        Ok(limit) => tracing::debug!(?limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the number of open files stays limited, and with it that of streams"),
+    }
     let data = DataDir::open(&options.at.folder()?)?;
     let config_file = options.config.clone().unwrap_or_else(|| DataDir::config(data.path()));
     let config = Config::load(&config_file, options.config.is_some())?;
@@ -50,6 +56,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
     state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
+    state.origins = Origins::new(&config.origins);
 
     data.announce(address).context("cannot write down the address in the data folder")?;
     let link = auth.issue_link().await?;

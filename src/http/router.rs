@@ -1,7 +1,7 @@
 //! Every route, and what stands in front of them, from the outside in: hardened responses, the host's name, where a request comes from,
 //! what is open to everybody, the sign-in, the size of bodies.
 
-use super::{guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
+use super::{cross_origin, guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
 use axum::{
     Router,
     extract::Request,
@@ -9,6 +9,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
+use tower::util::option_layer;
 use tower_http::compression::{
     CompressionLayer, Predicate,
     predicate::{DefaultPredicate, NotForContentType},
@@ -39,8 +40,10 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(pages::root_files))
         .layer(security::refuse_foreign_changes())
         .layer(from_fn(security::refuse_foreign_readers))
+        .layer(from_fn_with_state(state.origins.clone(), cross_origin::trust))
         .layer(from_fn_with_state(state.hosts.clone(), security::check_host))
         .layer(from_fn(security::harden))
+        .layer(option_layer(state.origins.cors()))
         .with_state(state)
 }
 

@@ -14,12 +14,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::{net::IpAddr, sync::Arc};
-use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::csrf::{CsrfLayer, ProtectionError, ProtectionErrorKind};
+
+/// How the page that a request comes from stands to this server, in a browser's words (W3C Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a page without any content of its own may do: nothing.
 const CLOSED_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// The names under which the board answers besides addresses and `localhost`: lower case, without port.
+/// The names under which the board answers besides addresses and `localhost`: lower case, each with the port that belongs to its address
+/// where that is not the usual one.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts(Arc<[String]>);
 
@@ -34,7 +38,14 @@ impl Hosts {
     fn knows(&self, name: &str) -> bool {
         let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         let name = name.trim_end_matches('.').to_ascii_lowercase();
-        address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") || self.0.contains(&name)
+        let is_named = self.0.iter().any(|known| without_port(known) == name);
+        address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") || is_named
+    }
+
+    /// The authority of an `Origin` that the configuration names, port and all: pages from there are the board's own.
+    fn own_authority<'o>(&self, origin: &'o str) -> Option<&'o str> {
+        let (_, authority) = origin.split_once("://")?;
+        self.0.iter().any(|known| known == authority).then_some(authority)
     }
 }
 
@@ -47,11 +58,14 @@ fn without_port(authority: &str) -> &str {
 }
 
 /// Refuses requests for a name that is not the board's.
-pub async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+pub async fn check_host(State(hosts): State<Hosts>, mut request: Request, next: Next) -> Response {
     match requested_authority(&request) {
         Err(problem) => problem.into_response(),
         Ok(None) => next.run(request).await,
-        Ok(Some(authority)) if hosts.knows(without_port(&authority)) => next.run(request).await,
+        Ok(Some(authority)) if hosts.knows(without_port(&authority)) => {
+            restore_host(request.headers_mut(), &hosts);
+            next.run(request).await
+        }
         Ok(Some(authority)) => {
             let name = without_port(&authority);
             let detail = format!(
@@ -59,6 +73,19 @@ pub async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next
             );
             Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
         }
+    }
+}
+
+/// Puts the name that the browser asked for in the place of the one that a proxy asks for instead, which nginx does by default: else the
+/// board's own pages would pass for foreign ones. A browser says it as `Origin`, which no page can forge, and only a name of the
+/// configuration is believed. Where it sends `Sec-Fetch-Site`, which it does to TLS and to this machine, that alone decides.
+fn restore_host(headers: &mut HeaderMap, hosts: &Hosts) {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let asked = origin.and_then(|origin| hosts.own_authority(origin)).and_then(|authority| HeaderValue::from_str(authority).ok());
+    if let Some(asked) = asked
+        && !headers.contains_key(SEC_FETCH_SITE)
+    {
+        headers.insert(header::HOST, asked);
     }
 }
 
@@ -84,7 +111,7 @@ fn requested_authority(request: &Request) -> Result<Option<String>, Problem> {
 /// Refuses what a page of another origin makes a browser send, where it would change something: `Sec-Fetch-Site`, or where a
 /// browser does not send it, `Origin`, has to say that it comes from here.
 pub fn refuse_foreign_changes() -> CsrfLayer<impl FnMut(ProtectionError) -> Response + Clone> {
-    CsrfLayer::new().with_rejection_response(|_: ProtectionError| foreign())
+    CsrfLayer::new().with_rejection_response(|error: ProtectionError| foreign(error.kind() != ProtectionErrorKind::CrossOriginRequest))
 }
 
 /// Refuses reading by a page of another origin: none may, and a stream that such a page opens would only cost. Following a link is
@@ -92,15 +119,19 @@ pub fn refuse_foreign_changes() -> CsrfLayer<impl FnMut(ProtectionError) -> Resp
 pub async fn refuse_foreign_readers(request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if safe && reads_from_elsewhere(request.headers(), request.uri().path()) {
-        return foreign();
+        return foreign(!request.headers().contains_key(SEC_FETCH_SITE));
     }
     next.run(request).await
 }
 
 fn reads_from_elsewhere(headers: &HeaderMap, path: &str) -> bool {
+    // The page's own files are no secret, and a browser names an Origin for its modules, which behind a proxy may not be the Host.
+    if path.starts_with("/pkg/") {
+        return false;
+    }
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let for_programs = path.starts_with("/api/") || path.starts_with("/actions/");
-    match text(HeaderName::from_static("sec-fetch-site")) {
+    match text(SEC_FETCH_SITE) {
         Some("same-origin" | "none") => return false,
         Some(_) if for_programs => return true,
         _ => {}
@@ -109,8 +140,16 @@ fn reads_from_elsewhere(headers: &HeaderMap, path: &str) -> bool {
     text(header::ORIGIN).is_some_and(|origin| origin.split_once("://").is_none_or(|(_, authority)| authority != host))
 }
 
-fn foreign() -> Response {
-    Problem::new(StatusCode::FORBIDDEN, "the request comes from a page of another site, and such requests are not taken").into_response()
+/// `by_name` says that only the names differ: then it may be the board itself, behind a proxy that asks for it by another name.
+fn foreign(by_name: bool) -> Response {
+    let mut detail = "the request comes from a page of another site, and such requests are not taken".to_owned();
+    if by_name {
+        detail.push_str(
+            "; if this is the board itself behind a proxy, add the line  hosts = [\"NAME\"]  to kontasks.toml, with the NAME that stands \
+             in the browser's address bar, and its port if there is one, and start it again",
+        );
+    }
+    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
 }
 
 /// Adds to each response what keeps browsers from guessing, framing and telling. A page brings its own, wider policy.
@@ -207,6 +246,34 @@ mod tests {
     }
 
     #[test]
+    fn a_proxys_name_gives_way_to_the_boards_own_and_to_no_other() {
+        let hosts = Hosts::new(&["board.example.org".into(), "other.example.org:8080".into()]);
+        assert!(hosts.knows("other.example.org"));
+        let host = |origin: &str, more: &[(HeaderName, &'static str)]| {
+            let mut headers = HeaderMap::from_iter(more.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:3000"));
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a value"));
+            restore_host(&mut headers, &hosts);
+            headers[header::HOST].to_str().expect("text").to_owned()
+        };
+        for own in ["board.example.org", "other.example.org:8080"] {
+            assert_eq!(host(&format!("http://{own}"), &[]), own);
+        }
+        for origin in [
+            "http://evil.example",
+            "http://board.example.org:8080",
+            "http://board.example.org.evil.example",
+            "http://other.example.org",
+            "board.example.org",
+            "null",
+            "",
+        ] {
+            assert_eq!(host(origin, &[]), "127.0.0.1:3000", "{origin}");
+        }
+        assert_eq!(host("http://board.example.org", &[(SEC_FETCH_SITE, "cross-site")]), "127.0.0.1:3000");
+    }
+
+    #[test]
     fn reading_is_for_this_sites_own_pages() {
         let request = |pairs: &[(&'static str, &'static str)]| {
             pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect::<HeaderMap>()
@@ -218,6 +285,7 @@ mod tests {
         assert!(foreign("/api/v1/events", &[("host", "a:1"), ("origin", "null")]));
         assert!(foreign("/api/v1/events", &[("host", "a:1"), ("sec-fetch-site", "same-site")]));
         assert!(foreign("/", &[("host", "a:1"), ("origin", "http://a:2"), ("sec-fetch-site", "cross-site")]));
+        assert!(!foreign("/pkg/b/kontasks.js", &[("host", "a:1"), ("origin", "http://a:2")]));
         assert!(!foreign("/", &[("host", "a:1"), ("sec-fetch-site", "cross-site")]), "a link");
     }
 }

@@ -1,6 +1,7 @@
 //! What every request shares.
 
 use super::{
+    cross_origin::Origins,
     security::Hosts,
     streams::{StreamOptions, Streams},
 };
@@ -23,6 +24,8 @@ pub struct AppState {
     pub hosts: Hosts,
     /// The file that says which runners there are, where that is known.
     pub configured_in: Option<Arc<Path>>,
+    /// Pages of which other origins may use the API.
+    pub origins: Origins,
     /// The open streams.
     pub streams: Streams,
     /// Which build of the page this server sends.
@@ -38,7 +41,17 @@ impl AppState {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
         let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
-        AppState { backend, auth, leptos, hosts: Hosts::new(hosts), configured_in: None, streams, build, shutdown }
+        AppState {
+            backend,
+            auth,
+            leptos,
+            hosts: Hosts::new(hosts),
+            origins: Origins::default(),
+            configured_in: None,
+            streams,
+            build,
+            shutdown,
+        }
     }
 }
 

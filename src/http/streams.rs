@@ -3,6 +3,7 @@
 
 mod body;
 mod callers;
+mod retry;
 mod start;
 
 use super::{

@@ -1,9 +1,12 @@
 //! Hooks: browser abilities as signals, inert on the server.
 
+mod driver;
 pub mod effect;
-mod event_source;
+pub mod event_source;
 pub mod live;
+pub mod transport;
 pub mod use_board;
 pub mod use_event_stream;
+pub mod use_kept_text;
 pub mod use_local_time;
 pub mod use_now;

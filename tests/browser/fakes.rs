@@ -1,5 +1,6 @@
-//! A server that the test plays itself: `EventSource` and `HEAD` requests are replaced by ones that record what is asked of them and
-//! say what they are told to, and the listeners on the page are counted.
+//! A server that the test plays itself: `EventSource`, event streams by `fetch` and `HEAD` requests are replaced by ones that record what
+//! is asked of them and say what they are told to, and the listeners on the page are counted. What the server does is awaited until the page
+//! has taken it.
 
 use leptos::{mount::mount_to, prelude::*};
 use std::any::Any;
@@ -32,8 +33,45 @@ const FAKES: &str = r#"
     addEventListener(...rest) { fake.listeners++; super.addEventListener(...rest); }
     removeEventListener(...rest) { fake.listeners--; super.removeEventListener(...rest); }
     close() { this.closed = true; }
+    opens() { this.dispatchEvent(new Event('open')); }
+    says(name, data, lastEventId) { this.dispatchEvent(new MessageEvent(name, { data, lastEventId })); }
+    fails() { this.dispatchEvent(new Event('error')); }
   };
+  // A stream by `fetch`. It asks for the next bytes once it is done with the last ones, which is what `taken` waits for.
+  class Fetched {
+    constructor(request, resolve, reject) {
+      const { pathname, search } = new URL(request.url);
+      const headers = Object.fromEntries(request.headers);
+      Object.assign(this, { url: pathname + search, headers, request, resolve, closed: false, reject });
+      request.signal.addEventListener('abort', () => {
+        this.closed = true;
+        this.breaks(new DOMException('', 'AbortError'));
+        this.asked?.();
+      });
+    }
+    taken(act) {
+      return new Promise((done, fail) => {
+        const timer = setTimeout(fail, 4000, 'the page never asked for more');
+        this.asked = () => { clearTimeout(timer); done(); };
+        act();
+      });
+    }
+    answers(status, headers, body = null) { return this.taken(() => this.resolve(new Response(body, { status, headers }))); }
+    opens(type = 'text/event-stream') {
+      const source = { start: (controller) => { this.controller = controller; }, pull: () => this.asked?.() };
+      return this.answers(200, { 'content-type': type }, new ReadableStream(source, { highWaterMark: 0 }));
+    }
+    sends(bytes) { return this.closed ? undefined : this.taken(() => this.controller.enqueue(bytes)); }
+    writes(text) { return this.sends(new TextEncoder().encode(text)); }
+    says(name, data, id) { return this.writes(`${id ? `id: ${id}\n` : ''}event: ${name}\ndata: ${data}\n\n`); }
+    breaks(error) { this.reject(error); this.controller?.error(error); }
+    fails() { return this.closed ? undefined : this.taken(() => this.breaks(new TypeError('network error'))); }
+    ends() { return this.taken(() => this.controller.close()); }
+  }
   window.fetch = (request, ...rest) => {
+    if (request.headers?.get('accept') === 'text/event-stream') {
+      return new Promise((resolve, reject) => fake.sources.push(new Fetched(request, resolve, reject)));
+    }
     if (request.method !== 'HEAD') return real.fetch.call(window, request, ...rest);
     return new Promise((resolve, reject) => {
       request.signal.addEventListener('abort', () => { reject(new DOMException('', 'AbortError')); });
@@ -77,23 +115,29 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("it never came to: {what}");
 }
 
+/// The server does something; done once the page has taken it.
+pub async fn act(code: &str) {
+    let taken = js(code);
+    JsFuture::from(js_sys::Promise::resolve(&taken)).await.expect("taken");
+}
+
 /// The server answers the newest connection.
-pub fn open() {
-    js("fake.last().dispatchEvent(new Event('open'))");
+pub async fn open() {
+    act("fake.last().opens()").await;
 }
 
 /// The newest connection carries an event.
-pub fn say(name: &str, data: &str, id: &str) {
-    say_on("fake.last()", name, data, id);
+pub async fn say(name: &str, data: &str, id: &str) {
+    say_on("fake.last()", name, data, id).await;
 }
 
-pub fn say_on(source: &str, name: &str, data: &str, id: &str) {
-    js(&format!("{source}.dispatchEvent(new MessageEvent('{name}', {{ data: JSON.stringify({data}), lastEventId: '{id}' }}))"));
+pub async fn say_on(source: &str, name: &str, data: &str, id: &str) {
+    act(&format!("{source}.says('{name}', JSON.stringify({data}), '{id}')")).await;
 }
 
 /// The newest connection is lost.
-pub fn lose() {
-    js("fake.last().dispatchEvent(new Event('error'))");
+pub async fn lose() {
+    act("fake.last().fails()").await;
 }
 
 /// Answers the first question by `HEAD`.
@@ -103,20 +147,20 @@ pub async fn answer(arguments: &str) {
 }
 
 /// `hello` of the log `k`, with a quick retry.
-pub fn hello(head: u64) {
-    say("hello", &format!("{{ epoch: 'k', head: {head}, heartbeatMs: 15000, build: 'b', retryMs: 100 }}"), "");
+pub async fn hello(head: u64) {
+    say("hello", &format!("{{ epoch: 'k', head: {head}, heartbeatMs: 15000, build: 'b', retryMs: 100 }}"), "").await;
 }
 
 pub const RUN: &str = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
 pub const OTHER_RUN: &str = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4d";
 
-pub fn output(run: &str, text: &str, seq: u64) {
-    say("output", &format!("{{ run: '{run}', text: {text:?}, at: '2026-01-02T09:13:58.259Z' }}"), &format!("k-{seq}"));
+pub async fn output(run: &str, text: &str, seq: u64) {
+    say("output", &format!("{{ run: '{run}', text: {text:?}, at: '2026-01-02T09:13:58.259Z' }}"), &format!("k-{seq}")).await;
 }
 
 /// An event of the board.
-pub fn board(seq: u64) {
-    say("task", &format!("{{ id: '{RUN}', deleted: true }}"), &format!("k-{seq}"));
+pub async fn board(seq: u64) {
+    say("task", &format!("{{ id: '{RUN}', deleted: true }}"), &format!("k-{seq}")).await;
 }
 
 /// A place for a component, empty.

@@ -66,8 +66,8 @@ fn none() -> Signal<Vec<RunId>> {
 
 async fn connected(count: u32) {
     until("a connection", || number("fake.sources.length") == count && number("fake.open()") == 1).await;
-    open();
-    hello(20);
+    open().await;
+    hello(20).await;
 }
 
 #[wasm_bindgen_test]
@@ -84,12 +84,12 @@ async fn several_sinks_share_one_connection_from_the_earliest_cursor() {
     let (late, _, _two) = component(live, 12, none());
     connected(1).await;
     assert_eq!(text("fake.last().url"), format!("/api/v1/events?run={RUN}&after=k-10"));
-    board(11);
-    output(RUN, "out", 12);
-    board(13);
+    board(11).await;
+    output(RUN, "out", 12).await;
+    board(13).await;
     assert_eq!(*early.borrow(), ["board 11", "out 12", "board 13"]);
     assert_eq!(*late.borrow(), ["board 13"], "only what comes after its own cursor, and no run that it did not name");
-    assert!(live.is_live());
+    until("live", || live.is_live()).await;
 }
 
 #[wasm_bindgen_test]
@@ -97,13 +97,13 @@ async fn a_sink_that_starts_earlier_reopens_and_nobody_hears_anything_twice() {
     let (live, _page) = page();
     let (first, _, _one) = component(live, 10, none());
     connected(1).await;
-    board(11);
-    board(12);
+    board(11).await;
+    board(12).await;
     let (second, _, _two) = component(live, 11, none());
     connected(2).await;
     assert_eq!(text("fake.last().url"), "/api/v1/events?after=k-11");
-    board(12);
-    board(13);
+    board(12).await;
+    board(13).await;
     assert_eq!(*first.borrow(), ["board 11", "board 12", "board 13"]);
     assert_eq!(*second.borrow(), ["board 12", "board 13"]);
 }
@@ -113,11 +113,11 @@ async fn a_sink_that_starts_where_the_stream_is_needs_no_new_connection() {
     let (live, _page) = page();
     let (_, _, _one) = component(live, 10, none());
     connected(1).await;
-    board(11);
+    board(11).await;
     let (second, _, _two) = component(live, 14, none());
     sleep(50).await;
-    board(12);
-    board(15);
+    board(12).await;
+    board(15).await;
     assert_eq!(number("fake.sources.length"), 1);
     assert_eq!(*second.borrow(), ["board 15"]);
 }
@@ -128,11 +128,11 @@ async fn a_run_that_is_named_later_is_carried_from_that_event_on() {
     let runs = RwSignal::new(Vec::new());
     let (log, _, _one) = component(live, 10, runs.into());
     connected(1).await;
-    board(11);
+    board(11).await;
     runs.set(vec![run(OTHER_RUN)]);
     connected(2).await;
     assert_eq!(text("fake.last().url"), format!("/api/v1/events?run={OTHER_RUN}&after=k-11"));
-    output(OTHER_RUN, "out", 12);
+    output(OTHER_RUN, "out", 12).await;
     assert_eq!(*log.borrow(), ["board 11", "out 12"]);
 }
 
@@ -152,14 +152,14 @@ async fn a_reset_asks_each_component_for_a_snapshot_and_feeds_it_from_there() {
     let (live, _page) = page();
     let (log, sink, _one) = component(live, 10, none());
     connected(1).await;
-    say("reset", "{ reason: 'gone', head: 20 }", "");
-    board(21);
+    say("reset", "{ reason: 'gone', head: 20 }", "").await;
+    board(21).await;
     assert_eq!(*log.borrow(), ["reset"]);
     let sink = sink.borrow().expect("registered");
     sink.restart(cursor(20));
     connected(2).await;
     assert_eq!(text("fake.last().url"), "/api/v1/events?after=k-20");
-    board(21);
+    board(21).await;
     assert_eq!(*log.borrow(), ["reset", "board 21"]);
 }
 
@@ -168,9 +168,9 @@ async fn another_log_resets_those_who_know_the_old_one() {
     let (live, _page) = page();
     let (log, _, _one) = component(live, 10, none());
     until("a connection", || number("fake.open()") == 1).await;
-    open();
-    say("hello", "{ epoch: 'n', head: 3, heartbeatMs: 15000, build: 'b' }", "");
-    say("reset", "{ reason: 'another log', head: 3 }", "");
+    open().await;
+    say("hello", "{ epoch: 'n', head: 3, heartbeatMs: 15000, build: 'b' }", "").await;
+    say("reset", "{ reason: 'another log', head: 3 }", "").await;
     assert_eq!(*log.borrow(), ["reset"]);
 }
 
@@ -193,15 +193,15 @@ async fn after_a_loss_the_missed_lines_are_counted() {
     let (live, _page) = page();
     let (_, _, _one) = component(live, 10, Signal::stored(vec![run(RUN)]));
     connected(1).await;
-    output(RUN, "before\n", 20);
+    output(RUN, "before\n", 20).await;
     assert_eq!(live.caught_up(), None);
-    lose();
+    lose().await;
     until("a second connection", || number("fake.sources.length") == 2).await;
-    open();
-    hello(23);
-    output(RUN, "one\ntwo\n", 21);
-    output(RUN, "three\n", 23);
-    output(RUN, "live again\n", 24);
+    open().await;
+    hello(23).await;
+    output(RUN, "one\ntwo\n", 21).await;
+    output(RUN, "three\n", 23).await;
+    output(RUN, "live again\n", 24).await;
     let caught_up = live.caught_up().expect("a notice");
     assert_eq!((caught_up.lines, caught_up.lines_of(run(RUN)), caught_up.lines_of(run(OTHER_RUN))), (3, 3, 0));
 }
@@ -224,13 +224,13 @@ async fn the_connection_s_state_stands_on_the_page_in_words() {
     let (_, _, _one) = component(live, 10, none());
     connected(1).await;
     until("live", || shown() == ("live".to_owned(), "Live".to_owned())).await;
-    lose();
+    lose().await;
     answer("503, { 'Retry-After': '20' }").await;
     until("a countdown", || shown().0 == "waiting" && shown().1.starts_with("Reconnecting: attempt 1, next in 2")).await;
     assert!(!find("button").has_attribute("hidden") && find("a").has_attribute("hidden"));
     js("document.querySelector('.connection button:not([hidden])').click()");
     connected(2).await;
-    say("force_logout", "{ reason: 'ended' }", "");
+    say("force_logout", "{ reason: 'ended' }", "").await;
     until("the way out", || shown().1 == "Stopped: signed out").await;
     assert!(find("button").has_attribute("hidden") && !find("a").has_attribute("hidden"));
     assert!(find("a").get_attribute("href").is_some_and(|href| href.starts_with("/sign-in?next=%2F")));

@@ -15,7 +15,7 @@ use kontasks::{
         runner::{Runners, table::RunnerTable},
         store::Store,
     },
-    http::{AppState, StreamOptions, Streams, serve},
+    http::{AppState, Origins, StreamOptions, Streams, serve},
 };
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -44,6 +44,15 @@ pub async fn start_with(heartbeat: Duration) -> Server {
 
 /// Started with streams of that kind.
 pub async fn start_with_streams(options: StreamOptions) -> Server {
+    start_with_all(options, Origins::default()).await
+}
+
+/// Started so that pages of those origins may use the API.
+pub async fn start_with_origins(origins: Origins) -> Server {
+    start_with_all(StreamOptions::default(), origins).await
+}
+
+async fn start_with_all(options: StreamOptions, origins: Origins) -> Server {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Clock::system();
     let shutdown = CancellationToken::new();
@@ -53,6 +62,7 @@ pub async fn start_with_streams(options: StreamOptions) -> Server {
     let runners = Runners::new(store.clone(), RunnerTable::default(), folder.path(), exe, shutdown.clone());
     let backend = Backend { store, runners, clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], shutdown.clone());
+    state.origins = origins;
     state.streams = Streams::new(&options, state.auth.clone(), shutdown);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -211,7 +221,7 @@ impl Call<'_> {
         let response = self.open().await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Events { body: response.into_body(), text: Vec::new() }
+        Events::of(response.into_body())
     }
 }
 
@@ -239,12 +249,17 @@ pub struct Events {
 }
 
 impl Events {
+    pub fn of(body: Incoming) -> Self {
+        Events { body, text: Vec::new() }
+    }
+
     /// The next event; none at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         tokio::time::timeout(Duration::from_secs(10), self.read()).await.expect("an event in time")
     }
 
-    async fn read(&mut self) -> Option<Event> {
+    /// As [`Events::next`], however long it takes.
+    pub async fn read(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.text.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();

@@ -1,6 +1,7 @@
 //! Starts a supervisor. It is this program's own binary, so that server and supervisor always speak the same language.
 
 use super::folder::RunFolder;
+use crate::backend::open_files;
 use std::{
     fs::{self, File},
     io,
@@ -24,6 +25,7 @@ pub(super) async fn supervisor(exe: &Path, folder: &RunFolder) -> Result<(), Str
         .arg("supervise")
         .arg(folder.path())
         .env_remove("KONTASKS_TOKEN")
+        .envs(open_files::found().map(|found| (open_files::FOUND, found)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

@@ -13,7 +13,10 @@ use super::{
     folder::{Begun, Ended, How, RunFolder, Started, Stopped},
     process,
 };
-use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
+use crate::{
+    backend::{clock::Clock, open_files},
+    domain::timestamp::Timestamp,
+};
 use followers::Followers;
 use program::Running;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -105,9 +108,10 @@ fn hold(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Leaves the session, the terminal and the open files of whoever started this process.
+/// Leaves the session, the terminal, the open files and the limits of whoever started this process.
 fn detach() -> io::Result<()> {
     signals::close_inherited_files();
+    open_files::give_back();
     signals::block();
     // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
     let _ = rustix::process::setsid();

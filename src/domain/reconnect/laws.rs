@@ -59,6 +59,34 @@ fn the_server_s_hint_replaces_the_base_within_bounds() {
 }
 
 #[test]
+fn the_stream_s_own_hint_counts_where_hello_names_none() {
+    let mut browser = Browser::live(3);
+    browser.hear(Heard::Retry { retry_ms: 6_000 });
+    browser.hear(hello_with(None));
+    browser.fail();
+    assert!((3_000..=6_000).contains(&browser.delay()), "{}", browser.delay());
+    // Another connection says it anew, or not.
+    browser.fire();
+    browser.open();
+    browser.hear(hello_with(None));
+    browser.fail();
+    assert!((500..=1_000).contains(&browser.delay()), "{}", browser.delay());
+    browser.fire();
+    browser.open();
+    browser.hear(Heard::Retry { retry_ms: 6_000 });
+    browser.hear(hello_with(Some(400)));
+    browser.fail();
+    assert!((200..=400).contains(&browser.delay()), "{}", browser.delay());
+    // A hint is no event: it neither proves health nor ends a row of failures.
+    browser.fire();
+    browser.open();
+    browser.hear(Heard::Retry { retry_ms: 6_000 });
+    browser.fail();
+    assert_eq!(browser.machine.view().attempt, 2);
+    assert!((6_000..=12_000).contains(&browser.delay()), "{}", browser.delay());
+}
+
+#[test]
 fn a_shutdown_is_taken_at_its_word_and_needs_no_question() {
     let mut browser = Browser::live(3);
     browser.hear(Heard::Shutdown { retry_ms: 600, renewal: false });

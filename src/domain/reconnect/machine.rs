@@ -2,6 +2,8 @@
 //! own number, so that what an older one still says is ignored; in `Connecting`, `Live` and `Waiting` a timer is set, and in `Paused`
 //! an input of the browser or of a person leads out, so that it never ends anywhere but in `Closed`.
 
+mod clock;
+
 use super::{
     Action, Answer, Closed, Heard, Input, Options, Pause, Status, Trouble, View,
     backoff::{self, Random},
@@ -23,6 +25,8 @@ pub struct Machine {
     error: Option<Trouble>,
     place: Place,
     base_ms: u64,
+    /// What the present connection said by `retry:`.
+    hint_ms: Option<u64>,
     heartbeat_ms: u64,
     generation: u64,
     timer: u64,
@@ -57,6 +61,7 @@ impl Machine {
             error: None,
             place: Place::default(),
             base_ms: options.base_ms,
+            hint_ms: None,
             heartbeat_ms: options.heartbeat_ms,
             generation: 0,
             timer: 0,
@@ -168,18 +173,6 @@ impl Machine {
         actions
     }
 
-    /// The clock of a computer can be set back: then every remembered moment moves along, and durations stay what they were.
-    fn set_clock(&mut self, now: u64) {
-        let back = self.now.saturating_sub(now);
-        if back > 0 {
-            self.since = self.since.saturating_sub(back);
-            self.heard_at = self.heard_at.saturating_sub(back);
-            self.next_retry_at = self.next_retry_at.map(|at| at.saturating_sub(back));
-            self.not_before = self.not_before.map(|at| at.saturating_sub(back));
-        }
-        self.now = now;
-    }
-
     fn is_connected(&self) -> bool {
         matches!(self.status, Status::Connecting | Status::Live)
     }
@@ -249,6 +242,7 @@ impl Machine {
         self.not_before = None;
         self.healthy = false;
         self.renewing = false;
+        self.hint_ms = None;
         self.place.begin();
         self.since = self.now;
         self.heard_at = self.now;
@@ -285,9 +279,14 @@ impl Machine {
                 self.lose(Trouble::ShuttingDown, false, out);
                 return;
             }
+            Heard::Retry { retry_ms } => {
+                self.hint_ms = Some(retry_ms);
+                self.base_ms = retry_ms;
+                return;
+            }
             Heard::Hello { heartbeat_ms, retry_ms, .. } => {
                 self.heartbeat_ms = heartbeat_ms.clamp(1_000, 300_000);
-                self.base_ms = retry_ms.unwrap_or(self.options.base_ms);
+                self.base_ms = retry_ms.or(self.hint_ms).unwrap_or(self.options.base_ms);
                 self.prove_health();
                 self.watch(out);
                 out.push(Action::Greet { resumed: std::mem::take(&mut self.lost) });
@@ -366,44 +365,6 @@ impl Machine {
         }
     }
 
-    fn wait_until(&mut self, at: u64, out: &mut Vec<Action>) {
-        self.next_retry_at = Some(at);
-        self.set_timer(at, out);
-    }
-
-    /// A timer has come, or somebody looks after a time in which timers may have slept. The clock says what it means.
-    fn wake(&mut self, out: &mut Vec<Action>) {
-        match self.status {
-            Status::Waiting => self.open(out),
-            Status::Connecting => {
-                let until = self.since + self.options.connect_timeout_ms;
-                if self.now >= until { self.lose(Trouble::NoAnswer, true, out) } else { self.set_timer(until, out) }
-            }
-            Status::Live => {
-                if self.now >= self.heard_at + self.silence() {
-                    self.lose(Trouble::Silent, true, out);
-                } else {
-                    self.watch(out);
-                }
-            }
-            Status::Idle | Status::Paused(_) | Status::Closed(_) => {}
-        }
-    }
-
-    /// Two and a half heartbeats.
-    fn silence(&self) -> u64 {
-        self.heartbeat_ms * 5 / 2
-    }
-
-    fn watch(&mut self, out: &mut Vec<Action>) {
-        let proof = self.since + self.options.healthy_after_ms;
-        if self.now >= proof {
-            self.prove_health();
-        }
-        let silence = self.heard_at + self.silence();
-        self.set_timer(if self.healthy { silence } else { silence.min(proof) }, out);
-    }
-
     /// Leaves everything that is under way, for a status in which nothing is.
     fn end(&mut self, status: Status, out: &mut Vec<Action>) {
         self.disconnect(out);
@@ -421,17 +382,5 @@ impl Machine {
         }
         self.next_retry_at = None;
         self.not_before = None;
-    }
-
-    fn set_timer(&mut self, at: u64, out: &mut Vec<Action>) {
-        self.timer += 1;
-        self.timer_set = true;
-        out.push(Action::SetTimer { timer: self.timer, at });
-    }
-
-    fn clear_timer(&mut self, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.timer_set) {
-            out.push(Action::ClearTimer);
-        }
     }
 }

@@ -32,6 +32,7 @@ fn heard() -> impl Strategy<Value = Heard> {
             retry_ms
         }),
         Just(Heard::Ping),
+        any::<u64>().prop_map(|retry_ms| Heard::Retry { retry_ms }),
         (0..200u64).prop_map(|head| Heard::Reset { head }),
         any::<(u64, bool)>().prop_map(|(retry_ms, renewal)| Heard::Shutdown { retry_ms, renewal }),
         (name, 0..200u64).prop_map(|(name, seq)| Heard::Log(Cursor { epoch: epoch(name), seq })),

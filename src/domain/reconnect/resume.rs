@@ -56,7 +56,7 @@ impl Place {
                 Some(seen) if seen.epoch == cursor.epoch && cursor.seq <= seen.seq => None,
                 _ => self.load_snapshot(Some(cursor)),
             },
-            Heard::Unreadable(None) | Heard::Ping | Heard::ForceLogout { .. } | Heard::Shutdown { .. } => None,
+            Heard::Unreadable(None) | Heard::Retry { .. } | Heard::Ping | Heard::ForceLogout { .. } | Heard::Shutdown { .. } => None,
         }
     }
 

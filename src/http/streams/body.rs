@@ -1,14 +1,13 @@
 //! The body of a stream: the log's frames as they are committed, and between them the words of the connection itself. It holds a
 //! reader, a timer and at most one batch; frames are shared with every other reader of the same event.
 
-use super::{Streams, callers::OpenStream};
+use super::{Streams, callers::OpenStream, retry};
 use crate::{
     backend::store::{Batch, EventKind, Frame, Reader, Store},
     domain::event::{ForceLogout, Hello, Ping, Reset, Shutdown},
 };
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use rand::Rng;
 use serde::Serialize;
 use std::{convert::Infallible, pin::Pin, vec};
 use tokio::time::{Instant, Sleep};
@@ -146,13 +145,13 @@ impl Connection {
         if let Some(reason) = self.open.standing.reason.get().filter(|_| !stopping) {
             return said("force_logout", &ForceLogout { reason: reason.clone() }).into();
         }
-        let retry_ms = retry_ms();
+        let retry_ms = if stopping { retry::together(self.streams.callers.leaving()) } else { retry::alone() };
         format!("retry: {retry_ms}\n{}", said("shutdown", &Shutdown { retry_ms, renewal: !stopping })).into()
     }
 }
 
 fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
-    let retry_ms = retry_ms();
+    let retry_ms = retry::alone();
     let hello = Hello {
         epoch: store.epoch().clone(),
         head: opening.head,
@@ -165,11 +164,6 @@ fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
         text.push_str(&said("reset", &Reset { reason: reason.to_owned(), head: opening.head }));
     }
     text.into()
-}
-
-/// When a client should come back, in milliseconds; not all at the same moment.
-fn retry_ms() -> u64 {
-    rand::rng().random_range(300..=700)
 }
 
 /// An event without an id: a word of the connection, not of the log.

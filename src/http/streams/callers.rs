@@ -23,6 +23,8 @@ struct Counts {
     open: usize,
     total: usize,
     callers: HashMap<Caller, Entry>,
+    /// How many were open when the first of them was told that the server stops.
+    leaving: Option<usize>,
 }
 
 struct Entry {
@@ -70,6 +72,13 @@ impl Callers {
     /// Whether that caller has any open.
     pub fn has_open(&self, caller: &Caller) -> bool {
         self.counts().callers.contains_key(caller)
+    }
+
+    /// How many streams there were when the server began to stop: while they end they become fewer, and all are to be told alike.
+    pub fn leaving(&self) -> usize {
+        let mut counts = self.counts();
+        let open = counts.open;
+        *counts.leaving.get_or_insert(open)
     }
 
     /// Whether another stream of that caller would be opened.

@@ -15,12 +15,12 @@ use std::time::Duration;
 /// every second of the countdown), and "Reconnect now" or the way to sign in.
 #[component]
 pub fn ConnectionStatus() -> impl IntoView {
-    let stream = use_live().stream;
-    let counts_down = Memo::new(move |_| stream.view().status == Status::Waiting);
+    let live = use_live();
+    let counts_down = Memo::new(move |_| live.view().status == Status::Waiting);
     let now = use_now(Duration::from_secs(1), counts_down);
     let words = Memo::new(move |_| {
         let now = now().and_then(|at| u64::try_from(at.0).ok());
-        let view = stream.view();
+        let view = live.view();
         // Before the first tick nothing is left to wait for, rather than half a century.
         let now = now.or(view.next_retry_at).unwrap_or_default();
         words(&view, now)
@@ -28,22 +28,33 @@ pub fn ConnectionStatus() -> impl IntoView {
     let way_out = move || words.with(|words| words.way_out);
     view! {
         <div class="connection">
-            <span class="connection-state" {..fixed(&[("role", "status")])} data-connection=move || stream.view().status.as_str() title=move || words.get().reason>
-                {move || words.get().state}
+            <span class="connection-state" {..fixed(&[("role", "status")])} data-connection=move || live.view().status.as_str() title=move || words.get().reason>
+                {move || format!("{}{}", words.get().state, if live.is_outdated() { " · new version" } else { "" })}
                 <span class="connection-countdown" {..fixed(&[("aria-hidden", "true")])}>{move || words.get().countdown}</span>
             </span>
             <button
                 class="connection-action"
                 {..fixed(&[("type", "button")])}
                 hidden=move || way_out() != WayOut::Reconnect
-                on:click=move |_| stream.reconnect_now()
+                on:click=move |_| live.reconnect_now()
             >
                 "Reconnect now"
             </button>
-            <a class="connection-action" {..fixed(&[("rel", "external")])} href=move || sign_in(stream.view().status) hidden=move || way_out() != WayOut::SignIn>
+            <button class="connection-action" {..fixed(&[("type", "button")])} hidden=move || !live.is_outdated() on:click=move |_| reload()>
+                "Reload"
+            </button>
+            <a class="connection-action" {..fixed(&[("rel", "external")])} href=move || sign_in(live.view().status) hidden=move || way_out() != WayOut::SignIn>
                 "Sign in"
             </a>
         </div>
+    }
+}
+
+/// What was typed is kept by the fields themselves.
+fn reload() {
+    if let Some(window) = web_sys::window() {
+        // Nothing to be done about it where it fails.
+        let _ = window.location().reload();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         runs::{PromptDraft, SubmitPrompt},
     },
     domain::limits,
-    ui::hooks::effect::effect,
+    ui::hooks::{effect::effect, use_kept_text::use_kept_text},
 };
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},
@@ -65,6 +65,12 @@ pub fn PromptForm(
         let found = checked.get();
         if found.is_empty() { answered.map_or_else(|| refusal.clone(), Option::unwrap_or_default) } else { found }
     });
+    let kept = use_kept_text("kontasks.prompt", prompt);
+    effect(move || {
+        if submit.value().with(|value| matches!(value, Some(Ok(_)))) {
+            kept.forget();
+        }
+    });
     effect(move || {
         if let Some(prompt) = prompt.get() {
             let _ = prompt.focus();
@@ -99,6 +105,7 @@ pub fn PromptForm(
                 {..fixed(PROMPT)}
                 aria-invalid=move || words.with(|words| !words.is_empty()).then_some("true")
                 node_ref=prompt
+                on:input=move |_| prompt.with_untracked(|prompt| prompt.iter().for_each(|prompt| kept.keep(prompt)))
                 inner_html=as_content(&draft.prompt)
             ></textarea>
             <input {..fixed(REQUEST_ID)} value=request_id/>

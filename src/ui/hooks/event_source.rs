@@ -1,316 +1,77 @@
-//! Carries out what `domain::reconnect` decides, with the browser's own `EventSource`, timers and page events. It decides nothing
-//! itself. Browser calls only: it is made in an Effect, never on the server.
+//! The transport that streams use where nothing else is chosen: the browser's `EventSource`, which costs a page no code of its own, and
+//! a HEAD request for the status that an `EventSource` keeps to itself.
 
-use super::use_event_stream::{Delivery, StreamTarget};
-use crate::domain::{
-    cursor::Cursor,
-    event::{EVENT_NAMES, StreamEvent},
-    reconnect::{Action, Answer, Heard, Input, Machine, Options, View},
+use super::{
+    driver::switch,
+    transport::{AbortOnDrop, Connection, Listener, Transport, answer},
 };
+use crate::domain::{event::EVENT_NAMES, reconnect::Answer};
 use gloo_net::http::Request;
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-    rc::{Rc, Weak},
-};
-use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen::{JsCast, closure::Closure};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{AbortController, Event, EventSource, EventTarget, MessageEvent, RequestCache, RequestInit};
+use web_sys::{AbortSignal, Event, EventSource, MessageEvent, RequestCache, RequestInit};
 
-/// The events of the window that lead into and out of a pause.
-const WINDOW_EVENTS: [&str; 4] = ["online", "offline", "pagehide", "pageshow"];
+/// `EventSource`: cookies of the page's own origin, no headers, events of the known names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventSourceTransport;
 
-/// What the page does with what arrives.
-pub(super) type OnDelivery = Rc<dyn Fn(Delivery<'_>)>;
-
-/// What the page does when the state has changed.
-pub(super) type OnChange = Box<dyn Fn(View)>;
-
-/// One stream's machine with its hands. Dropping it frees nothing by itself: [`Driver::dispose`] does.
-pub(super) struct Driver {
-    machine: RefCell<Machine>,
-    /// What is still to be taken, in order: a callback of the page may ask for more while it is called.
-    waiting: RefCell<VecDeque<Job>>,
-    busy: Cell<bool>,
-    disposed: Cell<bool>,
-    url: RefCell<String>,
-    source: RefCell<Option<(u64, EventSource)>>,
-    timer: Cell<Option<(u64, i32)>>,
-    probe: RefCell<Option<AbortController>>,
-    on_source: Closure<dyn Fn(Event)>,
-    on_timer: Closure<dyn Fn()>,
-    on_page: Closure<dyn Fn(Event)>,
-    on_delivery: OnDelivery,
-    on_change: OnChange,
-    this: Weak<Driver>,
-}
-
-struct Job {
-    input: Input,
-    event: Option<(StreamEvent, Option<Cursor>)>,
-}
-
-impl Driver {
-    /// Listens to the page, and connects nothing before it is told a target.
-    pub(super) fn new(mut options: Options, on_delivery: OnDelivery, on_change: OnChange) -> Rc<Self> {
-        let host = web_sys::window().and_then(|window| window.location().hostname().ok());
-        options.loopback |= host.is_some_and(|host| is_loopback(&host));
-        let seed = (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64;
-        let driver = Rc::new_cyclic(|this: &Weak<Driver>| {
-            let (source, timer, page) = (this.clone(), this.clone(), this.clone());
-            Driver {
-                machine: RefCell::new(Machine::new(options, seed)),
-                waiting: RefCell::default(),
-                busy: Cell::new(false),
-                disposed: Cell::new(false),
-                url: RefCell::default(),
-                source: RefCell::default(),
-                timer: Cell::new(None),
-                probe: RefCell::default(),
-                on_source: Closure::new(move |event: Event| {
-                    if let Some(driver) = source.upgrade() {
-                        driver.source_says(&event);
-                    }
-                }),
-                on_timer: Closure::new(move || {
-                    if let Some(driver) = timer.upgrade() {
-                        driver.timer_fired();
-                    }
-                }),
-                on_page: Closure::new(move |event: Event| {
-                    if let Some(driver) = page.upgrade() {
-                        driver.page_says(&event);
-                    }
-                }),
-                on_delivery,
-                on_change,
-                this: this.clone(),
-            }
-        });
-        driver.listen_to_page(true);
-        driver.learn_network();
-        driver
+impl Transport for EventSourceTransport {
+    fn connect(&self, address: &str, listener: Listener) -> Option<Connection> {
+        let source = EventSource::new(address).ok()?;
+        let callback = Closure::new(move |event: Event| say(&listener, &event));
+        let open = Open { source, callback };
+        open.listen(true);
+        Some(Box::new(open))
     }
 
-    /// Where to connect; `None` disconnects.
-    pub(super) fn retarget(&self, target: Option<StreamTarget>) {
-        match target {
-            Some(StreamTarget { url, after }) => {
-                self.url.replace(url);
-                self.tell(Input::Retarget { after });
-            }
-            None => self.tell(Input::Stop),
-        }
-    }
-
-    /// Takes one input and carries out what follows from it.
-    pub(super) fn tell(&self, input: Input) {
-        self.tell_job(Job { input, event: None });
-    }
-
-    /// Everything up to here has been delivered.
-    pub(super) fn cursor(&self) -> Option<Cursor> {
-        self.machine.borrow().cursor().cloned()
-    }
-
-    /// Disconnects, and takes every listener and timer away.
-    pub(super) fn dispose(&self) {
-        self.tell(Input::Stop);
-        self.disposed.set(true);
-        self.listen_to_page(false);
-    }
-
-    fn tell_job(&self, job: Job) {
-        if self.disposed.get() {
-            return;
-        }
-        self.waiting.borrow_mut().push_back(job);
-        if self.busy.replace(true) {
-            return;
-        }
-        loop {
-            let next = self.waiting.borrow_mut().pop_front();
-            let Some(Job { input, event }) = next else { break };
-            let actions = self.machine.borrow_mut().step(now(), input);
-            for action in actions {
-                self.act(action, event.as_ref());
-            }
-            let view = self.machine.borrow().view();
-            (self.on_change)(view);
-        }
-        self.busy.set(false);
-    }
-
-    fn act(&self, action: Action, event: Option<&(StreamEvent, Option<Cursor>)>) {
-        match action {
-            Action::Open { generation, after } => self.connect(generation, after.as_ref()),
-            Action::CloseSource => self.close_source(),
-            Action::Probe { generation, after } => self.probe(generation, after.as_ref()),
-            Action::DropProbe => {
-                if let Some(probe) = self.probe.take() {
-                    probe.abort();
-                }
-            }
-            Action::SetTimer { timer, at } => self.set_timer(timer, at),
-            Action::ClearTimer => self.clear_timer(),
-            Action::Greet { resumed } => {
-                if let Some((StreamEvent::Hello(hello), _)) = event {
-                    self.deliver(Delivery::Hello { hello, resumed });
-                }
-            }
-            Action::Deliver => {
-                if let Some((event, Some(cursor))) = event {
-                    self.deliver(Delivery::Event { event, cursor });
-                }
-            }
-            Action::LoadSnapshot { cursor } => self.deliver(Delivery::Reset { cursor: cursor.as_ref() }),
-        }
-    }
-
-    fn deliver(&self, delivery: Delivery<'_>) {
-        if !self.disposed.get() {
-            (self.on_delivery)(delivery);
-        }
-    }
-
-    fn address(&self, after: Option<&Cursor>) -> String {
-        with_cursor(&self.url.borrow(), after)
-    }
-
-    fn connect(&self, generation: u64, after: Option<&Cursor>) {
-        match EventSource::new(&self.address(after)) {
-            Ok(source) => {
-                listen(&source, &self.on_source, true);
-                self.source.replace(Some((generation, source)));
-            }
-            // An address that is none: the machine waits and gives up in its own way.
-            Err(_) => self.tell(Input::Errored { generation }),
-        }
-    }
-
-    fn close_source(&self) {
-        if let Some((_, source)) = self.source.take() {
-            listen(&source, &self.on_source, false);
-            source.close();
-        }
-    }
-
-    fn source_says(&self, event: &Event) {
-        let Some(generation) = self.generation_of(event) else { return };
-        let name = event.type_();
-        let message = event.dyn_ref::<MessageEvent>();
-        match (name.as_str(), message) {
-            ("open", None) => self.tell(Input::Opened { generation }),
-            ("error", None) => self.tell(Input::Errored { generation }),
-            (name, Some(message)) => self.tell_message(generation, name, message),
-            _ => {}
-        }
-    }
-
-    /// The number of the connection that an event comes from, if that is the current one.
-    fn generation_of(&self, event: &Event) -> Option<u64> {
-        let target: JsValue = event.target()?.into();
-        let source = self.source.borrow();
-        source.as_ref().filter(|(_, source)| *AsRef::<JsValue>::as_ref(source) == target).map(|(generation, _)| *generation)
-    }
-
-    fn tell_message(&self, generation: u64, name: &str, message: &MessageEvent) {
-        let cursor = message.last_event_id().parse::<Cursor>().ok();
-        let data = message.data().as_string().unwrap_or_default();
-        let (heard, event) = match StreamEvent::parse(name, &data) {
-            Ok(Some(event)) => (Heard::of(&event, cursor.clone()), Some((event, cursor))),
-            Ok(None) => (Heard::Ping, None),
-            Err(error) => {
-                let reason = format!("an event {name} cannot be read: {error}");
-                leptos::logging::warn!("{reason}");
-                (Heard::Unreadable(cursor.filter(|_| carries_id(name))), None)
-            }
-        };
-        self.tell_job(Job { input: Input::Heard { generation, heard }, event });
-    }
-
-    fn set_timer(&self, timer: u64, at: u64) {
-        self.clear_timer();
-        let delay = i32::try_from(at.saturating_sub(now())).unwrap_or(i32::MAX);
-        let set = web_sys::window().and_then(|window| {
-            let callback = self.on_timer.as_ref().unchecked_ref();
-            window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, delay).ok()
-        });
-        self.timer.set(set.map(|handle| (timer, handle)));
-    }
-
-    fn clear_timer(&self) {
-        if let (Some((_, handle)), Some(window)) = (self.timer.take(), web_sys::window()) {
-            window.clear_timeout_with_handle(handle);
-        }
-    }
-
-    fn timer_fired(&self) {
-        if let Some((timer, _)) = self.timer.take() {
-            self.tell(Input::TimerFired { timer });
-        }
-    }
-
-    fn probe(&self, generation: u64, after: Option<&Cursor>) {
-        let Ok(controller) = AbortController::new() else { return };
-        let signal = controller.signal();
-        self.probe.replace(Some(controller));
-        let (address, this) = (self.address(after), self.this.clone());
+    fn probe(&self, address: &str, listener: Listener) -> Option<Connection> {
+        let asked = AbortOnDrop::new()?;
+        let (address, signal) = (address.to_owned(), asked.signal());
         spawn_local(async move {
             if signal.aborted() {
                 return;
             }
             let answer = ask(&address, &signal).await;
-            // Nothing is read after the wait before it is known to be there still.
-            if let Some(driver) = this.upgrade().filter(|_| !signal.aborted()) {
-                driver.tell(Input::Probed { generation, answer });
+            if !signal.aborted() {
+                listener.answered(answer);
             }
         });
+        Some(Box::new(asked))
     }
+}
 
-    fn listen_to_page(&self, on: bool) {
-        let Some(window) = web_sys::window() else { return };
-        for name in WINDOW_EVENTS {
-            switch(&window, name, &self.on_page, on);
-        }
-        if let Some(document) = window.document() {
-            switch(&document, "visibilitychange", &self.on_page, on);
-        }
-    }
+struct Open {
+    source: EventSource,
+    callback: Closure<dyn Fn(Event)>,
+}
 
-    fn page_says(&self, event: &Event) {
-        match event.type_().as_str() {
-            "online" => self.tell(Input::Online),
-            "offline" => self.tell(Input::Offline),
-            "pagehide" => self.tell(Input::PageHide),
-            "pageshow" => {
-                self.learn_network();
-                self.tell(Input::PageShow);
-            }
-            _ => {
-                let document = web_sys::window().and_then(|window| window.document());
-                if document.is_some_and(|document| document.hidden()) {
-                    self.tell(Input::Hidden);
-                } else {
-                    self.learn_network();
-                    self.tell(Input::Visible);
-                }
-            }
-        }
-    }
-
-    /// A page that was kept aside may have missed the browser's word about the network.
-    fn learn_network(&self) {
-        let Some(window) = web_sys::window() else { return };
-        let offline = !window.navigator().on_line();
-        let known = self.machine.try_borrow().is_ok_and(|machine| machine.is_offline());
-        if offline != known {
-            self.tell(if offline { Input::Offline } else { Input::Online });
+impl Open {
+    fn listen(&self, on: bool) {
+        for name in EVENT_NAMES.into_iter().chain(["open", "error"]) {
+            switch(&self.source, name, &self.callback, on);
         }
     }
 }
 
-async fn ask(address: &str, signal: &web_sys::AbortSignal) -> Answer {
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.listen(false);
+        self.source.close();
+    }
+}
+
+/// An event that the server names `open` or `error` comes as a `MessageEvent`; the `EventSource`'s own are plain.
+fn say(listener: &Listener, event: &Event) {
+    let name = event.type_();
+    match (name.as_str(), event.dyn_ref::<MessageEvent>()) {
+        ("open", None) => listener.opened(),
+        ("error", None) => listener.errored(),
+        (name, Some(message)) => listener.message(name, &message.data().as_string().unwrap_or_default(), &message.last_event_id()),
+        _ => {}
+    }
+}
+
+async fn ask(address: &str, signal: &AbortSignal) -> Answer {
     // gloo's own builder would add an `&` to the query.
     let options = RequestInit::new();
     options.set_method("HEAD");
@@ -318,80 +79,7 @@ async fn ask(address: &str, signal: &web_sys::AbortSignal) -> Answer {
     options.set_signal(Some(signal));
     let Ok(request) = web_sys::Request::new_with_str_and_init(address, &options) else { return Answer::Unreachable };
     match Request::from(request).send().await {
-        Ok(response) => Answer::Status {
-            code: response.status(),
-            retry_after_ms: response.headers().get("retry-after").and_then(|text| retry_after(&text)),
-        },
+        Ok(response) => answer(response.status(), response.headers().get("retry-after").as_deref()),
         Err(_) => Answer::Unreachable,
-    }
-}
-
-/// Milliseconds from now that a `Retry-After` names: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(text: &str) -> Option<u64> {
-    if let Ok(seconds) = text.trim().parse::<u64>() {
-        return Some(seconds.saturating_mul(1_000));
-    }
-    let at = js_sys::Date::parse(text);
-    (at.is_finite() && at > 0.0).then(|| (at as u64).saturating_sub(now()))
-}
-
-fn now() -> u64 {
-    js_sys::Date::now() as u64
-}
-
-fn listen(source: &EventSource, callback: &Closure<dyn Fn(Event)>, on: bool) {
-    for name in EVENT_NAMES.into_iter().chain(["open", "error"]) {
-        switch(source, name, callback, on);
-    }
-}
-
-fn switch(target: &EventTarget, name: &str, callback: &Closure<dyn Fn(Event)>, on: bool) {
-    let callback = callback.as_ref().unchecked_ref();
-    // Both fail only for a callback that is no function.
-    let _ = if on {
-        target.add_event_listener_with_callback(name, callback)
-    } else {
-        target.remove_event_listener_with_callback(name, callback)
-    };
-}
-
-/// An `EventSource` repeats the last id for events that have none of their own.
-fn carries_id(name: &str) -> bool {
-    matches!(name, "task" | "run" | "output" | "end")
-}
-
-fn with_cursor(url: &str, after: Option<&Cursor>) -> String {
-    match after {
-        Some(cursor) => format!("{url}{}after={cursor}", if url.contains('?') { '&' } else { '?' }),
-        None => url.to_owned(),
-    }
-}
-
-/// For a host as `location` has it: there an address is written in one way only.
-fn is_loopback(host: &str) -> bool {
-    let of_127 = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || host.strip_prefix("127.").is_some_and(of_127)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_told_from_other_hosts() {
-        for host in ["localhost", "board.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["localhost.example.org", "128.0.0.1", "[2001:db8::1]", "", "127.example.org"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn the_cursor_joins_an_address_with_and_without_a_query() {
-        let cursor = "k3-7".parse().ok();
-        assert_eq!(with_cursor("/e", cursor.as_ref()), "/e?after=k3-7");
-        assert_eq!(with_cursor("/e?run=a", cursor.as_ref()), "/e?run=a&after=k3-7");
-        assert_eq!(with_cursor("/e?run=a", None), "/e?run=a");
     }
 }

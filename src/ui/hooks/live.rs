@@ -1,8 +1,11 @@
-//! `Live`: the one event stream of a page, shared by all its components. Each registers a sink with the cursor of its own snapshot
-//! and the runs whose output it wants; the stream is connected while there is a sink, and from far enough back for all of them.
+//! `Live`: the one event stream of a page, shared by all its components and, where the browser can, by all tabs. Each component
+//! registers a sink with the cursor of its own snapshot and the runs whose output it wants; the stream is connected while there is a
+//! sink, and from far enough back for all of them.
 
 mod catch_up;
 mod hub;
+mod lock;
+mod share;
 
 pub use catch_up::CaughtUp;
 
@@ -10,20 +13,36 @@ use super::{
     effect::effect,
     use_event_stream::{StreamTarget, UseEventStream, use_event_stream},
 };
-use crate::domain::{cursor::Cursor, event::StreamEvent, id::RunId, reconnect::Status};
+use crate::domain::{
+    cursor::Cursor,
+    event::StreamEvent,
+    id::RunId,
+    reconnect::{Status, View},
+    sharing::Input,
+};
 use hub::Hub;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
+use share::{Share, Surroundings};
 use std::rc::Rc;
 
 /// The page's stream. Made once by [`provide_live`], found by [`use_live`].
 #[derive(Clone, Copy)]
 pub struct Live {
-    /// The connection: what it is doing, and what a person can ask of it.
-    pub stream: UseEventStream,
-    hub: StoredValue<Option<SendWrapper<Rc<Hub>>>>,
+    /// This tab's own connection, used while it holds the one of the browser.
+    stream: UseEventStream,
+    parts: StoredValue<Option<Parts>>,
     target: RwSignal<Option<StreamTarget>>,
+    shown: RwSignal<View>,
     notice: RwSignal<Option<CaughtUp>>,
+    outdated: RwSignal<bool>,
+}
+
+/// What there is in a browser only, once a component listens.
+#[derive(Clone)]
+struct Parts {
+    hub: SendWrapper<Rc<Hub>>,
+    share: SendWrapper<Rc<Share>>,
 }
 
 /// What a component does with an event and its place.
@@ -96,10 +115,30 @@ impl Sink {
 }
 
 impl Live {
-    /// Whether events arrive as they happen. Where it is read in an Effect or a view, that runs again when it changes.
+    /// All that there is to say about the connection, whichever tab holds it. Where it is read in an Effect or a view, that runs again
+    /// when it changes.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.shown.try_get().unwrap_or_default()
+    }
+
+    /// Whether events arrive as they happen; read as [`view`](Self::view) is.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.stream.view().status == Status::Live
+        self.view().status == Status::Live
+    }
+
+    /// Whether the server has become another version than the one that this page came from; read as [`view`](Self::view) is.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.outdated.try_get().unwrap_or(false)
+    }
+
+    /// Tries at once instead of waiting, in whichever tab that is. Without effect where only signing in helps.
+    pub fn reconnect_now(&self) {
+        if let Some(Parts { share, .. }) = self.existing() {
+            share.tell(Input::ReconnectNow);
+        }
     }
 
     /// After a lost connection was resumed: how much had been missed and has now arrived. It stands for a few seconds; read as
@@ -125,12 +164,25 @@ impl Live {
     }
 
     fn hub(&self) -> Option<SendWrapper<Rc<Hub>>> {
-        let (target, notice) = (self.target, self.notice);
-        self.hub.try_update_value(|slot| slot.get_or_insert_with(|| SendWrapper::new(Hub::new(target, notice))).clone())
+        let live = *self;
+        self.parts.try_update_value(|slot| slot.get_or_insert_with(|| live.parts()).hub.clone())
+    }
+
+    fn parts(&self) -> Parts {
+        let Live { stream, target, shown, notice, outdated, .. } = *self;
+        let share = SendWrapper::new(Share::new(Surroundings { stream, target, shown }));
+        let wanting = share.clone();
+        let hub = SendWrapper::new(Hub::new(Box::new(move |wish| wanting.tell(Input::Want(wish))), notice, outdated));
+        share.feed(&hub);
+        Parts { hub, share }
+    }
+
+    fn existing(&self) -> Option<Parts> {
+        self.parts.try_get_value().flatten()
     }
 
     fn existing_hub(&self) -> Option<SendWrapper<Rc<Hub>>> {
-        self.hub.try_get_value().flatten()
+        self.existing().map(|parts| parts.hub)
     }
 }
 
@@ -139,15 +191,26 @@ impl Live {
 /// ## On the server
 /// Connects nothing and says [`Status::Idle`], as does the first render in the browser.
 pub fn provide_live() -> Live {
-    let (target, notice) = (RwSignal::new(None), RwSignal::new(None));
-    let hub = StoredValue::new(None::<SendWrapper<Rc<Hub>>>);
+    let (target, shown, notice) = (RwSignal::new(None), RwSignal::new(View::default()), RwSignal::new(None));
+    let parts = StoredValue::new(None::<Parts>);
+    let share = move || parts.try_get_value().flatten().map(|parts| parts.share);
     let stream = use_event_stream(target.into(), move |delivery| {
-        let found = hub.try_get_value().flatten();
-        if let Some(hub) = found {
-            hub.accept(delivery);
+        if let Some(share) = share() {
+            share.accept(delivery);
         }
     });
-    let live = Live { stream, hub, target, notice };
+    effect(move || {
+        let view = stream.view();
+        if let Some(share) = share() {
+            share.tell(Input::Stands(view));
+        }
+    });
+    on_cleanup(move || {
+        if let Some(Parts { share, .. }) = parts.try_update_value(Option::take).flatten() {
+            share.dispose();
+        }
+    });
+    let live = Live { stream, parts, target, shown, notice, outdated: RwSignal::new(false) };
     provide_context(live);
     live
 }

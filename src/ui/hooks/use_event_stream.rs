@@ -1,8 +1,10 @@
 //! `use_event_stream`: one stream of the server's events that reconnects by itself and resumes exactly where it was.
 
 use super::{
+    driver::{Driver, OnDelivery},
     effect::effect,
-    event_source::{Driver, OnDelivery},
+    event_source::EventSourceTransport,
+    transport::Transport,
 };
 use crate::domain::{
     cursor::Cursor,
@@ -33,6 +35,8 @@ pub enum Delivery<'a> {
         hello: &'a Hello,
         /// Whether an earlier connection was lost.
         resumed: bool,
+        /// The event's data as they came.
+        data: &'a str,
     },
     /// An event of the log. Each is delivered once.
     Event {
@@ -40,12 +44,18 @@ pub enum Delivery<'a> {
         event: &'a StreamEvent,
         /// Its place.
         cursor: &'a Cursor,
+        /// Its name, and its data as they came: for whoever passes it on.
+        name: &'a str,
+        /// See `name`.
+        data: &'a str,
     },
     /// What was delivered so far cannot be continued: load a snapshot and replace everything by it. The stream goes on after the cursor.
     Reset {
         /// Where it goes on.
         cursor: Option<&'a Cursor>,
     },
+    /// The connection is alive. Nothing need be done about it.
+    Ping,
 }
 
 /// What [`use_event_stream`] returns. What is asked for as a signal is made when it is asked for, so that what a page does not use
@@ -113,6 +123,11 @@ impl UseEventStream {
         self.tell(Input::ReconnectNow);
     }
 
+    /// A person looks at what the stream feeds: one that has given up for now tries again.
+    pub fn look(&self) {
+        self.tell(Input::Visible);
+    }
+
     fn tell(&self, input: Input) {
         if let Some(driver) = self.existing() {
             driver.tell(input);
@@ -124,9 +139,39 @@ impl UseEventStream {
     }
 }
 
+/// What can be chosen about a stream. [`Options`] alone become one by `into`, with the transport that is the default.
+#[derive(Clone)]
+pub struct StreamOptions {
+    /// When to connect, to wait and to give up. By default [`Options::default`].
+    pub reconnect: Options,
+    /// What carries the stream. By default the browser's `EventSource`, by [`EventSourceTransport`].
+    pub transport: Rc<dyn Transport>,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Options::default().into()
+    }
+}
+
+impl From<Options> for StreamOptions {
+    fn from(reconnect: Options) -> Self {
+        StreamOptions { reconnect, transport: Rc::new(EventSourceTransport) }
+    }
+}
+
+impl StreamOptions {
+    /// See [`StreamOptions::transport`].
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Rc::new(transport);
+        self
+    }
+}
+
 /// Connects to a stream and keeps it connected: [`use_event_stream_with_options`] with the default options.
 pub fn use_event_stream(target: Signal<Option<StreamTarget>>, on_event: impl Fn(Delivery<'_>) + 'static) -> UseEventStream {
-    use_event_stream_with_options(target, Options::default(), on_event)
+    use_event_stream_with_options(target, StreamOptions::default(), on_event)
 }
 
 /// Connects to the stream that `target` names, and keeps it connected until the owner is cleaned up or `target` is none.
@@ -138,21 +183,70 @@ pub fn use_event_stream(target: Signal<Option<StreamTarget>>, on_event: impl Fn(
 /// starts from what the server asks for; after eight attempts it pauses until the network returns, the page is looked at, or
 /// `reconnect_now`. Being signed out ends it for good.
 ///
+/// ```no_run
+/// use kontasks::ui::hooks::use_event_stream::{Delivery, StreamTarget, use_event_stream};
+/// use leptos::prelude::*;
+///
+/// #[component]
+/// fn Changes() -> impl IntoView {
+///     let target = Signal::stored(Some(StreamTarget { url: "/api/v1/events".into(), after: None }));
+///     let changes = RwSignal::new(0);
+///     let stream = use_event_stream(target, move |delivery| {
+///         if let Delivery::Event { .. } = delivery {
+///             changes.try_update(|count| *count += 1);
+///         }
+///     });
+///     view! { <p>{move || stream.view().status.as_str()} ": " {changes} " changes"</p> }
+/// }
+/// ```
+///
+/// ## Options
+/// [`StreamOptions`], each with its default:
+/// - `reconnect.base_ms` (1,000): the delay after the first failure; the server's own wish replaces it.
+/// - `reconnect.attempts` (8): how many failures in a row are followed by another attempt.
+/// - `reconnect.healthy_after_ms` (5,000): how long a connection without an event must stand to end the row.
+/// - `reconnect.heartbeat_ms` (15,000): the longest silence of a server that has not named its own; after two and a half of them the
+///   connection counts as dead.
+/// - `reconnect.connect_timeout_ms` (15,000): how long the server may take to answer.
+/// - `reconnect.loopback` (false, and set by itself where the page comes from this machine): whether being offline does not matter.
+/// - `transport` ([`EventSourceTransport`]): what carries the stream.
+///
+/// ## Transports
+/// - [`EventSourceTransport`] costs a page nothing, sends cookies and no headers, and is told no status; after a loss one HEAD request asks
+///   for it, so the server answers HEAD as it would GET.
+/// - `kontasks::fetch_transport::FetchTransport`, behind the feature `fetch-transport`, sends headers of your own (`Authorization`, a
+///   version) and sees the status and `Retry-After` of each attempt, without a second request.
+/// - Anything else that implements [`Transport`].
+///
+/// ## What it returns
+/// [`UseEventStream`], a copyable handle: `status`, `attempt`, `next_retry_at` and `error` as signals, `view` for all of them at once,
+/// `last_cursor`, and the commands `open`, `close` and `reconnect_now`.
+///
+/// ## In another project
+/// Depend on this crate (`hydrate` for the page, `ssr` for the server), or take `domain/reconnect` as it is, `ui/hooks/driver.rs`,
+/// `transport.rs`, `event_source.rs`, `effect.rs` and this file, with events of your own in the place of `domain::event`: what the machine
+/// wants to know of an event is in `Heard::of`. The server's part of the agreement: an id of the form `<epoch>-<seq>` on each event that is to
+/// be resumed after; `?after=<id>` asks for what follows; `hello` begins each connection, `ping` fills a silence, and `reset` says that the
+/// cursor cannot be honoured; 401 and 403 mean signed out, 204 that there is nothing left.
+///
 /// ## On the server
-/// Does nothing and says [`Status::Idle`], as does the first render in the browser: it connects in an Effect, after hydration.
+/// Does nothing and says [`Status::Idle`], as does the first render in the browser: it connects in an Effect, after hydration. So no
+/// transport is ever asked there.
 pub fn use_event_stream_with_options(
     target: Signal<Option<StreamTarget>>,
-    options: Options,
+    options: impl Into<StreamOptions>,
     on_event: impl Fn(Delivery<'_>) + 'static,
 ) -> UseEventStream {
     let stream = UseEventStream { view: RwSignal::new(View::default()), driver: StoredValue::new(None) };
+    let StreamOptions { reconnect, transport } = options.into();
     let on_event: OnDelivery = Rc::new(on_event);
 
     effect(move || {
         let target = target.get();
         let made = stream.driver.try_update_value(|slot| {
             let made = slot.get_or_insert_with(|| {
-                SendWrapper::new(Driver::new(options.clone(), on_event.clone(), Box::new(move |now| show(stream.view, now))))
+                let on_change = Box::new(move |now| show(stream.view, now));
+                SendWrapper::new(Driver::new(reconnect.clone(), transport.clone(), on_event.clone(), on_change))
             });
             Rc::clone(made)
         });

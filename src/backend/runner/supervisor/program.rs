@@ -1,7 +1,10 @@
 //! The program: started in a session of its own, with a terminal or a pipe that it writes to.
 
 use super::signals;
-use crate::backend::runner::folder::{Program, Spec};
+use crate::backend::{
+    open_files,
+    runner::folder::{Program, Spec},
+};
 use rustix::{
     fs::{Mode, OFlags},
     io::{Errno, FdFlags},
@@ -46,7 +49,7 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     let mut command = Command::new(name);
     command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
     // What an outer terminal says of itself is not true of this one, and the server's secrets are none of the program's business.
-    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE"] {
+    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE", open_files::FOUND] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");

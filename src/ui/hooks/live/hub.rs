@@ -6,8 +6,9 @@ use crate::{
         cursor::Cursor,
         event::{MAX_RUNS, StreamEvent},
         id::RunId,
+        sharing::Wish,
     },
-    ui::hooks::use_event_stream::{Delivery, StreamTarget},
+    ui::hooks::use_event_stream::Delivery,
 };
 use leptos::prelude::*;
 use std::{
@@ -25,6 +26,9 @@ const QUIET: Duration = Duration::from_millis(400);
 /// How long the page says that it has caught up.
 const NOTICE: Duration = Duration::from_secs(4);
 
+/// Who sees to it that the stream carries what is wanted.
+pub(super) type OnWish = Box<dyn Fn(Option<Wish>)>;
+
 pub(super) struct Hub {
     listeners: RefCell<Vec<Rc<Listener>>>,
     next_number: Cell<u64>,
@@ -32,8 +36,11 @@ pub(super) struct Hub {
     /// What the stream carries, and how far it has come; none while it is not wanted.
     carried: RefCell<Option<Carried>>,
     catching: RefCell<Option<Catching>>,
-    target: RwSignal<Option<StreamTarget>>,
+    want: OnWish,
     notice: RwSignal<Option<CaughtUp>>,
+    /// The build of the server that was first heard of, and whether another answers now.
+    build: RefCell<Option<String>>,
+    outdated: RwSignal<bool>,
     this: Weak<Hub>,
 }
 
@@ -69,15 +76,18 @@ struct Catching {
 }
 
 impl Hub {
-    pub(super) fn new(target: RwSignal<Option<StreamTarget>>, notice: RwSignal<Option<CaughtUp>>) -> Rc<Self> {
+    /// `want` is told what the stream must carry, whenever that changes.
+    pub(super) fn new(want: OnWish, notice: RwSignal<Option<CaughtUp>>, outdated: RwSignal<bool>) -> Rc<Self> {
         Rc::new_cyclic(|this| Hub {
             listeners: RefCell::default(),
             next_number: Cell::new(1),
             planned: Cell::new(false),
             carried: RefCell::default(),
             catching: RefCell::default(),
-            target,
+            want,
             notice,
+            build: RefCell::default(),
+            outdated,
             this: this.clone(),
         })
     }
@@ -141,8 +151,8 @@ impl Hub {
         wanting.iter().for_each(|listener| listener.state.set(State::Fed));
         if !suffices {
             let position = Cursor { epoch, seq: start };
-            self.target.try_set(Some(StreamTarget { url: address(&runs), after: Some(position.clone()) }));
-            self.carried.replace(Some(Carried { runs, position }));
+            self.carried.replace(Some(Carried { runs: runs.clone(), position: position.clone() }));
+            (self.want)(Some(Wish { runs, after: position }));
         }
         stale.iter().for_each(|listener| listener.reset());
     }
@@ -153,9 +163,7 @@ impl Hub {
             move || {
                 if let Some(hub) = this.upgrade().filter(|hub| hub.listeners.borrow().is_empty()) {
                     hub.carried.replace(None);
-                    if hub.target.try_with_untracked(Option::is_some) == Some(true) {
-                        hub.target.try_set(None);
-                    }
+                    (hub.want)(None);
                 }
             },
             LINGER,
@@ -165,25 +173,29 @@ impl Hub {
     /// Takes what the stream delivers, in order.
     pub(super) fn accept(&self, delivery: Delivery<'_>) {
         match delivery {
-            Delivery::Hello { hello, resumed } => {
+            Delivery::Ping => {}
+            Delivery::Hello { hello, resumed, .. } => {
+                let first = self.build.borrow_mut().get_or_insert_with(|| hello.build.clone()).clone();
+                if first != hello.build {
+                    self.outdated.try_set(true);
+                }
                 let behind = self.carried.borrow().as_ref().is_some_and(|carried| carried.position.seq < hello.head);
                 if resumed && behind {
                     self.catching.replace(Some(Catching { head: hello.head, heard: false, count: CaughtUp::default() }));
                     self.watch_quiet();
                 }
             }
-            Delivery::Event { event, cursor } => {
+            Delivery::Event { event, cursor, .. } => {
                 self.count(event, cursor);
                 if let Some(carried) = self.carried.borrow_mut().as_mut() {
                     carried.position = cursor.clone();
                 }
                 self.hand_round(event, cursor);
             }
-            Delivery::Reset { cursor } => {
+            Delivery::Reset { .. } => {
                 self.catching.replace(None);
-                if let (Some(carried), Some(cursor)) = (self.carried.borrow_mut().as_mut(), cursor) {
-                    carried.position = cursor.clone();
-                }
+                // Nothing more comes before somebody wants it anew.
+                self.carried.replace(None);
                 self.listeners().iter().filter(|listener| listener.state.get() == State::Fed).for_each(|listener| listener.reset());
             }
         }
@@ -297,9 +309,4 @@ fn runs_of(wanting: &[Rc<Listener>]) -> Vec<RunId> {
     }
     runs.sort_unstable();
     runs
-}
-
-fn address(runs: &[RunId]) -> String {
-    let query: Vec<String> = runs.iter().map(|run| format!("run={run}")).collect();
-    if query.is_empty() { "/api/v1/events".to_owned() } else { format!("/api/v1/events?{}", query.join("&")) }
 }
