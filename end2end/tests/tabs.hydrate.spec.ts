@@ -86,7 +86,8 @@ test("twelve tabs are live over HTTP/1.1 with one connection, and stay so when t
 
 for (const [how, end] of [
   ["reloads", async (page: Page) => void (await page.reload())],
-  ["is frozen by the browser", freeze],
+  // What the browser says before it freezes a tab. DevTools' own freezing leaves a visible page as it is.
+  ["is about to be frozen", async (page: Page) => page.evaluate(() => void document.dispatchEvent(new Event("freeze")))],
   ["goes elsewhere", async (page: Page) => void (await page.goto("about:blank"))],
 ] as const) {
   test(`when the tab that has the stream ${how}, another goes on with it`, async ({ signedIn: _, context, server }) => {
@@ -110,6 +111,28 @@ test("when the tab that has the stream dies, another goes on with it", async ({ 
   await died;
   await tabs.another(leader);
   await tabs.haveAll();
+});
+
+test("when the tab that has the stream hangs, looking at another takes it over; when it wakes, it follows", async ({
+  signedIn: _,
+  context,
+  server,
+}) => {
+  const tabs = new Tabs(context);
+  const { run } = await server.api.submit(COUNT);
+  for (let count = 0; count < 3; count++) await tabs.open(`${server.url}/runs/${run.id}`);
+  const leader = tabs.takeLeader();
+  const awake = leader.evaluate(() => {
+    const until = Date.now() + 12_000;
+    while (Date.now() < until);
+  });
+  await tabs.pages[0]?.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await tabs.another(leader);
+  await awake;
+  const successor = tabs.leader;
+  tabs.pages.push(leader);
+  await tabs.haveAll();
+  expect(tabs.leader === successor, "it leaves the stream where it is").toBe(true);
 });
 
 test("all tabs say when the server is gone, and come back with it", async ({ signedIn: _, context, server }) => {
@@ -138,10 +161,3 @@ test("where the browser has no locks, each tab has a stream of its own", async (
   expect(proxy.openStreams).toBe(3);
   await tabs.haveAll();
 });
-
-/** What the browser does to tabs that have been in the background for long. */
-async function freeze(page: Page): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Page.setWebLifecycleState", { state: "frozen" });
-}
-

@@ -76,6 +76,7 @@ printf 'longer text than the next\r\033[Kshort\n'
 printf 'abc\b\bX\n'
 printf 'a\tb\tc\n'
 printf '\033[1;31mbold red\033[0m \033[38;5;208morange\033[0m \033[38;2;10;200;120mtrue\033[0m \033[7minverse\033[0m \033[3;4mitalic under\033[0m\n'
+printf '\033[33;44myellow on blue\033[0m \033[34;47mblue on white\033[0m\n'
 printf '\033]0;a title\007after a title\n'
 printf '\033]8;;https://example.org\033\\link\033]8;;\033\\\n'
 printf 'wide: 日本 🚀 é\n'
@@ -95,6 +96,12 @@ printf 'no newline at the end'
     theConsole(page).locator("[data-row] span", { hasText: text }).last().evaluate((span, name) => getComputedStyle(span).getPropertyValue(name), property);
   expect(await style("true", "color")).toBe("rgb(10, 200, 120)");
   expect(await style("orange", "color")).toBe("rgb(255, 135, 0)");
+  // A part with a background of its own is read by that, whatever the page is.
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await style("yellow on blue", "color")).toBe("rgb(210, 153, 34)");
+    expect(await style("blue on white", "color")).toBe("rgb(8, 96, 199)");
+  }
   expect(Number(await style("bold red", "font-weight"))).toBeGreaterThanOrEqual(600);
   expect(await style("italic under", "font-style")).toBe("italic");
   expect(await style("italic under", "text-decoration-line")).toBe("underline");

@@ -101,6 +101,20 @@ fn looking_at_a_tab_finds_a_leader_that_is_frozen_within_seconds() {
 }
 
 #[test]
+fn what_was_on_its_way_when_the_leader_froze_is_no_sign_of_life() {
+    let (mut browser, ids) = tabs(2);
+    browser.log.extend([None; 5]);
+    for _ in 0..5 {
+        browser.stream(ids[0]);
+    }
+    browser.freeze(ids[0], false);
+    browser.tell(ids[1], Input::Visible);
+    browser.wait(7_000);
+    assert_eq!(browser.holder, Some(ids[1]));
+    browser.check_all_live();
+}
+
+#[test]
 fn a_healthy_leader_is_left_alone() {
     let (mut browser, ids) = tabs(3);
     for _ in 0..30 {

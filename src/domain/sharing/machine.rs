@@ -188,7 +188,7 @@ impl Sharing {
             Some(at) if self.now < at + ANSWER_MS => self.watch(out),
             Some(at) => {
                 self.asked_at = None;
-                if self.heard_at > at {
+                if self.heard_at > at.max(self.now.saturating_sub(ANSWER_MS / 2)) {
                     self.ask(out);
                 } else {
                     out.push(Action::Steal);
@@ -318,6 +318,9 @@ impl Sharing {
                 }
                 self.align(&wish, asker == self.me || was_fed, out);
                 self.carried = Some(wish);
+                if asker == self.me {
+                    self.asked_at = (!self.fed && self.wish.is_some()).then_some(self.now);
+                }
             }
             Led::View(view) => self.show(view, out),
             Led::Heard(heard) => self.take(heard, out),
@@ -325,9 +328,8 @@ impl Sharing {
         if self.role != Role::Following {
             return;
         }
-        if self.fed {
-            self.asked_at = None;
-        } else if self.asked_at.is_none() && self.wish.is_some() {
+        // Only the answer itself shows that there is somebody to answer: other words may have been on their way before it was asked.
+        if !self.fed && self.asked_at.is_none() && self.wish.is_some() {
             self.ask(out);
         }
     }
