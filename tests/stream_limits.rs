@@ -184,3 +184,20 @@ async fn an_idle_stream_ends_in_time_too() {
     assert_eq!(stream.next().await, None);
     server.until_open(0).await;
 }
+
+#[tokio::test]
+async fn a_stream_that_always_has_something_to_send_ends_in_time_too() {
+    let server = start_with_streams(StreamOptions { lifetime: Duration::from_millis(1), ..options() }).await;
+    let store = server.state.backend.store.clone();
+    let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
+    let run: RunId = store.submit(new).await.expect("submits").run.id;
+    store.run_started(run, Timestamp(1)).await.expect("starts");
+    let text = "0123456789abcde\n".repeat(1 << 16);
+    for part in 1..=16 {
+        store.append_output(run, Bytes::from(text.clone()), part * text.len() as u64).await.expect("appends");
+    }
+    let events = server.call(Method::GET, &format!("/api/v1/runs/{run}/events")).events().await.rest().await;
+    assert_eq!(events.last().expect("a last word").name, "shutdown");
+    let read: usize = events.iter().filter_map(|event| event.data["text"].as_str()).map(str::len).sum();
+    assert!(read < 8 * text.len(), "{read} bytes came before it");
+}

@@ -122,13 +122,22 @@ test("when the tab that has the stream hangs, looking at another takes it over; 
   const { run } = await server.api.submit(COUNT);
   for (let count = 0; count < 3; count++) await tabs.open(`${server.url}/runs/${run.id}`);
   const leader = tabs.takeLeader();
-  const awake = leader.evaluate(() => {
-    const until = Date.now() + 12_000;
-    while (Date.now() < until);
+  await leader.evaluate(() => {
+    Object.assign(window, { awake: false });
+    setTimeout(() => {
+      const until = Date.now() + 12_000;
+      while (Date.now() < until);
+      Object.assign(window, { awake: true });
+      // Late enough for this call to return.
+    }, 200);
   });
-  await tabs.pages[0]?.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  const look = () => tabs.pages[0]?.evaluate(() => void document.dispatchEvent(new Event("visibilitychange")));
+  await expect(async () => {
+    await look();
+    expect(tabs.leader === leader).toBe(false);
+  }).toPass({ intervals: [500], timeout: 11_000 });
   await tabs.another(leader);
-  await awake;
+  await leader.waitForFunction(() => (window as unknown as { awake: boolean }).awake);
   const successor = tabs.leader;
   tabs.pages.push(leader);
   await tabs.haveAll();

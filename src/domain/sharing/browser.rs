@@ -202,6 +202,11 @@ impl Browser {
         }
     }
 
+    /// What waits for a tab never reaches it.
+    pub fn lose(&mut self, id: TabId) {
+        self.tab(id).queue.clear();
+    }
+
     /// A tab takes the next thing from its queue.
     pub fn run(&mut self, id: TabId) -> bool {
         let tab = self.tab(id);

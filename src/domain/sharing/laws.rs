@@ -92,6 +92,17 @@ fn one_that_freezes_with_notice_hands_over_and_without_it_is_replaced() {
 }
 
 #[test]
+fn a_message_that_is_lost_is_noticed_by_the_next() {
+    let (mut browser, ids) = tabs(3);
+    browser.log.extend([None; 4]);
+    browser.stream(ids[0]);
+    browser.stream(ids[0]);
+    browser.lose(ids[1]);
+    browser.settle();
+    browser.check_all_live();
+}
+
+#[test]
 fn looking_at_a_tab_finds_a_leader_that_is_frozen_within_seconds() {
     let (mut browser, ids) = tabs(2);
     browser.freeze(ids[0], false);

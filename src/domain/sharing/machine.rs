@@ -104,9 +104,6 @@ impl Sharing {
             (Input::Heard(heard), Role::Leading { .. }) => {
                 if self.has_audience() {
                     self.say(Led::Heard(heard.clone()), out);
-                } else {
-                    // Whoever comes later sees by the gap that something was said.
-                    self.number += 1;
                 }
                 self.take(heard, out);
             }
@@ -402,7 +399,7 @@ impl Sharing {
         self.show(View { status: Status::Paused(Pause::Away), ..View::default() }, out);
     }
 
-    /// Whether another tab listens, as far as is known.
+    /// Whether another tab listens, as far as is known. Whoever comes later asks, and is told from where on it hears everything.
     fn has_audience(&self) -> bool {
         let new = matches!(self.role, Role::Leading { since } if self.now < since + INHERITANCE_MS);
         new || self.members.iter().any(|(tab, _)| *tab != self.me)

@@ -81,21 +81,13 @@ impl Connection {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        // A stream that always has something to send ends in time all the same.
-        if self.open.standing.ended.is_cancelled() || self.last_sent >= self.last_moment {
+        if self.open.standing.ended.is_cancelled() {
             return Some(self.farewell());
         }
         while self.waiting.as_slice().is_empty() {
             tokio::select! {
+                // A stream that always has something to send ends in time all the same.
                 biased;
-                batch = self.reader.next() => match batch {
-                    Ok(Batch { frames }) => self.waiting = frames.into_iter(),
-                    Err(error) => {
-                        // The run was deleted, or the database failed: what a new connection is told says which.
-                        tracing::debug!(%error, "a stream ends early");
-                        return None;
-                    }
-                },
                 () = &mut self.ended => return Some(self.farewell()),
                 () = &mut self.silence => {
                     let due = self.last_sent + self.streams.silence();
@@ -109,6 +101,14 @@ impl Connection {
                         return Some(said("ping", &Ping { head: self.store.head() }).into());
                     }
                 }
+                batch = self.reader.next() => match batch {
+                    Ok(Batch { frames }) => self.waiting = frames.into_iter(),
+                    Err(error) => {
+                        // The run was deleted, or the database failed: what a new connection is told says which.
+                        tracing::debug!(%error, "a stream ends early");
+                        return None;
+                    }
+                },
             }
         }
         Some(self.joined())
