@@ -10,12 +10,17 @@ import type { AddressInfo, Socket } from "node:net";
  */
 export type Mode = "pass" | "refuse" | "silence";
 
+/** What is answered where a stream is asked for, instead of the stream; `drop` ends the connection without an answer. */
+export type Answer = { status: number; headers?: Record<string, string>; body?: string } | "drop";
+
 export class Proxy {
   url = "";
   /** When each stream was asked for, in the order of arrival, and how it was answered. */
   readonly streams: { at: number; mode: Mode; url: string }[] = [];
   /** How many streams are open now. */
   openStreams = 0;
+  /** From now on, for those who ask for a stream or about one; none hands it on. */
+  streamsAre?: Answer;
   /** Called with the path of each request. */
   onRequest?: (url: string) => void;
   #mode: Mode = "pass";
@@ -71,6 +76,10 @@ export class Proxy {
       response.writeHead(503, { "content-type": "text/plain", connection: "close" }).end("no server available\n");
     } else if (this.#mode === "silence" && isStream) {
       response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    } else if (this.streamsAre && isStream) {
+      if (this.streamsAre === "drop") return void request.socket.destroy();
+      const { status, headers, body } = this.streamsAre;
+      response.writeHead(status, headers).end(request.method === "HEAD" ? undefined : body);
     } else {
       this.#pass(request, response);
     }

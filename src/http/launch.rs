@@ -5,6 +5,7 @@ use super::{
     cross_origin::Origins,
     serve::serve,
     state::AppState,
+    streams::{StreamOptions, Streams},
 };
 use crate::backend::{
     Backend,
@@ -35,8 +36,11 @@ const CLOSING: Duration = Duration::from_millis(200);
 pub async fn run_server(options: ServeOptions) -> Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
+    let mut streams = StreamOptions::default();
     match open_files::raise() {
-        Ok(limit) => tracing::debug!(?limit, "open files"),
+        // The rest is for pages, the API, the database and what is run.
+        Ok(Some(limit)) => streams.most = streams.most.min(usize::try_from(limit / 4 * 3).unwrap_or(usize::MAX)),
+        Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the number of open files stays limited, and with it that of streams"),
     }
     let data = DataDir::open(&options.at.folder()?)?;
@@ -54,7 +58,8 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.resume().await?;
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
-    let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown);
+    let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown.clone());
+    state.streams = Streams::new(&streams, auth.clone(), shutdown);
     state.origins = Origins::new(&config.origins);
     state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 

@@ -1,6 +1,6 @@
 //! A connection's state in words for people.
 
-use super::{Closed, Pause, Status, View};
+use super::{Closed, Pause, Status, Trouble, View};
 
 /// What to say. The countdown stands apart, so that a screen reader is not told every second.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub fn words(view: &View, now: u64) -> Words {
         Status::Waiting => {
             let left = view.next_retry_at.unwrap_or(now).saturating_sub(now).div_ceil(1_000);
             countdown = if left == 0 { ", now".to_owned() } else { format!(", next in {left} s") };
-            (format!("Reconnecting: attempt {}", view.attempt), WayOut::Reconnect)
+            let what = if view.error == Some(Trouble::ShuttingDown) { "Server restarting" } else { "Reconnecting" };
+            (format!("{what}: attempt {}", view.attempt), WayOut::Reconnect)
         }
         Status::Paused(Pause::Offline) => ("Paused: this device is offline".to_owned(), WayOut::Reconnect),
         Status::Paused(Pause::Exhausted) => {
@@ -68,7 +69,7 @@ fn attempts(count: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Trouble, *};
+    use super::*;
 
     fn view(status: Status) -> View {
         View { status, attempt: 2, next_retry_at: Some(12_500), error: None }
@@ -94,6 +95,12 @@ mod tests {
     fn a_pause_says_why() {
         let view = View { error: Some(Trouble::Unreachable), attempt: 8, ..view(Status::Paused(Pause::Exhausted)) };
         assert_eq!(words(&view, 0).line(), "Paused after 8 attempts: the server cannot be reached");
+    }
+
+    #[test]
+    fn a_server_that_says_that_it_stops_is_not_a_lost_one() {
+        let view = View { error: Some(Trouble::ShuttingDown), ..view(Status::Waiting) };
+        assert_eq!(words(&view, 10_000).line(), "Server restarting: attempt 2, next in 3 s");
     }
 
     #[test]
