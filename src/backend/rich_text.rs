@@ -196,7 +196,12 @@ mod tests {
             // A second parse must not bring to life what the first one let through as text.
             for clean in [sanitize(&html), sanitize(&sanitize(&html))] {
                 for tag in clean.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
-                    for bad in ["script", "svg", "math", "title", "textarea", "javascript:", "onclick"] {
+                    // An attribute may have the name of an element: `title` is harmless, `<title>` is not.
+                    let element = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+                    for bad in ["script", "svg", "math", "title", "textarea"] {
+                        prop_assert!(element != bad, "{} is left: {}", bad, clean);
+                    }
+                    for bad in ["javascript:", "onclick"] {
                         prop_assert!(!tag.contains(bad), "{} is left: {}", bad, clean);
                     }
                 }
