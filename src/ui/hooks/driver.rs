@@ -2,6 +2,7 @@
 //! nothing itself. Browser calls only: it is made in an Effect, never on the server.
 
 use super::{
+    timer::Timer,
     transport::{Connection, Listener, Transport, now},
     use_event_stream::{Delivery, StreamTarget},
 };
@@ -37,9 +38,10 @@ pub(super) struct Driver {
     disposed: Cell<bool>,
     url: RefCell<String>,
     source: RefCell<Option<Connection>>,
-    timer: Cell<Option<(u64, i32)>>,
+    timer: Timer,
+    /// The number that the machine has given to the timer's setting.
+    setting: Cell<Option<u64>>,
     probe: RefCell<Option<Connection>>,
-    on_timer: Closure<dyn Fn()>,
     on_page: Closure<dyn Fn(Event)>,
     on_delivery: OnDelivery,
     on_change: OnChange,
@@ -75,13 +77,13 @@ impl Driver {
                 disposed: Cell::new(false),
                 url: RefCell::default(),
                 source: RefCell::default(),
-                timer: Cell::new(None),
-                probe: RefCell::default(),
-                on_timer: Closure::new(move || {
+                timer: Timer::new(move || {
                     if let Some(driver) = timer.upgrade() {
                         driver.timer_fired();
                     }
                 }),
+                setting: Cell::new(None),
+                probe: RefCell::default(),
                 on_page: Closure::new(move |event: Event| {
                     if let Some(driver) = page.upgrade() {
                         driver.page_says(&event);
@@ -152,8 +154,14 @@ impl Driver {
             Action::CloseSource => drop(self.source.take()),
             Action::Probe { generation, after } => self.probe(generation, after.as_ref()),
             Action::DropProbe => drop(self.probe.take()),
-            Action::SetTimer { timer, at } => self.set_timer(timer, at),
-            Action::ClearTimer => self.clear_timer(),
+            Action::SetTimer { timer, at } => {
+                self.setting.set(Some(timer));
+                self.timer.set(at);
+            }
+            Action::ClearTimer => {
+                self.setting.set(None);
+                self.timer.clear();
+            }
             Action::Greet { resumed } => {
                 if let Some(Received { event: StreamEvent::Hello(hello), data, .. }) = received {
                     self.deliver(Delivery::Hello { hello, resumed, data });
@@ -220,24 +228,8 @@ impl Driver {
         self.tell(Input::Heard { generation, heard });
     }
 
-    fn set_timer(&self, timer: u64, at: u64) {
-        self.clear_timer();
-        let delay = i32::try_from(at.saturating_sub(now())).unwrap_or(i32::MAX);
-        let set = web_sys::window().and_then(|window| {
-            let callback = self.on_timer.as_ref().unchecked_ref();
-            window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, delay).ok()
-        });
-        self.timer.set(set.map(|handle| (timer, handle)));
-    }
-
-    fn clear_timer(&self) {
-        if let (Some((_, handle)), Some(window)) = (self.timer.take(), web_sys::window()) {
-            window.clear_timeout_with_handle(handle);
-        }
-    }
-
     fn timer_fired(&self) {
-        if let Some((timer, _)) = self.timer.take() {
+        if let Some(timer) = self.setting.take() {
             self.tell(Input::TimerFired { timer });
         }
     }

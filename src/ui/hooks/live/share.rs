@@ -13,6 +13,7 @@ use crate::{
     },
     ui::hooks::{
         driver::switch,
+        timer::Timer,
         transport::now,
         use_event_stream::{Delivery, StreamTarget, UseEventStream},
     },
@@ -52,9 +53,8 @@ pub(super) struct Share {
     hub: RefCell<Weak<Hub>>,
     lock: Option<Rc<Lock>>,
     channel: Option<BroadcastChannel>,
-    timer: Cell<Option<i32>>,
+    timer: Timer,
     on_event: Closure<dyn Fn(Event)>,
-    on_timer: Closure<dyn Fn()>,
 }
 
 impl Share {
@@ -78,7 +78,6 @@ impl Share {
             };
             let on_timer = move || {
                 if let Some(share) = by_timer.upgrade() {
-                    share.timer.set(None);
                     share.tell(Input::TimerFired);
                 }
             };
@@ -90,9 +89,8 @@ impl Share {
                 hub: RefCell::default(),
                 lock: channel.as_ref().and_then(|_| Lock::new(on_lock)),
                 channel,
-                timer: Cell::new(None),
+                timer: Timer::new(on_timer),
                 on_event: Closure::new(on_event),
-                on_timer: Closure::new(on_timer),
             }
         });
         share.listen(true);
@@ -129,7 +127,7 @@ impl Share {
     pub(super) fn dispose(&self) {
         self.tell(Input::Away);
         self.listen(false);
-        self.clear_timer();
+        self.timer.clear();
         if let Some(channel) = &self.channel {
             channel.close();
         }
@@ -182,7 +180,7 @@ impl Share {
             (Action::Show(view), _) => {
                 shown.try_set(view);
             }
-            (Action::SetTimer(at), _) => self.set_timer(at),
+            (Action::SetTimer(at), _) => self.timer.set(at),
         }
     }
 
@@ -213,22 +211,6 @@ impl Share {
         }
         if let Some(channel) = &self.channel {
             switch(channel, "message", &self.on_event, on);
-        }
-    }
-
-    fn set_timer(&self, at: u64) {
-        self.clear_timer();
-        let delay = i32::try_from(at.saturating_sub(now())).unwrap_or(i32::MAX);
-        let set = web_sys::window().and_then(|window| {
-            let callback = self.on_timer.as_ref().unchecked_ref();
-            window.set_timeout_with_callback_and_timeout_and_arguments_0(callback, delay).ok()
-        });
-        self.timer.set(set);
-    }
-
-    fn clear_timer(&self) {
-        if let (Some(handle), Some(window)) = (self.timer.take(), web_sys::window()) {
-            window.clear_timeout_with_handle(handle);
         }
     }
 }
