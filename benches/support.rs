@@ -15,7 +15,7 @@ use kontasks::{
         store::{NewRun, Store, StoreError},
     },
     domain::{id::RunId, timestamp::Timestamp},
-    http::{self, AppState},
+    http::{self, AppState, StreamOptions},
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -63,7 +63,7 @@ pub async fn serve(folder: &Path, store: Store) -> anyhow::Result<SocketAddr> {
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
     let auth = Auth::new(store.clone(), clock.clone(), Some(&Secret::new(TOKEN)))?;
     let runners = Runners::new(store.clone(), RunnerTable::new(Vec::new()), folder, std::env::current_exe()?, shutdown.clone());
-    let state = AppState::new(Backend { store, runners, clock, drafts: Drafts::default() }, auth, &[], shutdown);
+    let state = AppState::new(Backend { store, runners, clock, drafts: Drafts::default() }, auth, &[], &StreamOptions::default(), shutdown);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(http::serve(listener, state));

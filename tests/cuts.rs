@@ -6,11 +6,11 @@ mod server;
 
 use bytes::Bytes;
 use kontasks::{
-    backend::store::{EventKind, NewRun, RunEnd, Store, Topics},
-    domain::{id::RunId, run::RunStatus, timestamp::Timestamp},
+    backend::store::{EventKind, Store, Topics},
+    domain::id::RunId,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use server::{Server, TOKEN};
+use server::{TOKEN, success};
 use std::{
     net::SocketAddr,
     sync::{
@@ -200,17 +200,7 @@ async fn writer(scene: Arc<Scene>, store: Store, number: usize, run: RunId) {
         }
         scene.written[number].fetch_add(count, Ordering::Relaxed);
     }
-    let digest = format!("sha256:{:064}", 0);
-    let end = RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(2), digest };
-    store.run_ended(run, end).await.expect("ends");
-}
-
-async fn begin_run(server: &Server) -> RunId {
-    let store = &server.state.backend.store;
-    let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
-    let run = store.submit(new).await.expect("submits").run.id;
-    store.run_started(run, Timestamp(1)).await.expect("starts");
-    run
+    store.run_ended(run, success()).await.expect("ends");
 }
 
 /// The same events from the log itself.
@@ -235,7 +225,7 @@ async fn written(store: &Store, topics: Topics) -> Vec<Event> {
 async fn ten_thousand_broken_connections_lose_and_repeat_nothing() {
     let server = server::start().await;
     let store = &server.state.backend.store;
-    let runs = [begin_run(&server).await, begin_run(&server).await];
+    let runs = [server.bare_run().await, server.bare_run().await];
     let scene = Arc::new(Scene {
         address: server.address,
         epoch: store.epoch().to_string(),

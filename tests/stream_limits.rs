@@ -5,11 +5,7 @@ mod server;
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use kontasks::{
-    backend::store::NewRun,
-    domain::{id::RunId, timestamp::Timestamp},
-    http::StreamOptions,
-};
+use kontasks::{domain::timestamp::Timestamp, http::StreamOptions};
 use server::{Events, Server, start, start_with_streams};
 use sha2::{Digest, Sha256};
 use std::{
@@ -34,14 +30,6 @@ impl Server {
         let token = format!("a token of {life:?}").replace(' ', "-");
         store.create_session(Sha256::digest(&token).into(), "browser".into(), Timestamp(end)).await.expect("creates");
         format!("kontasks_{}={token}", store.epoch())
-    }
-
-    async fn until_open(&self, count: usize) {
-        let until = Instant::now() + Duration::from_secs(5);
-        while self.state.streams.count() != count {
-            assert!(Instant::now() < until, "{} streams are open, not {count}", self.state.streams.count());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 }
 
@@ -141,9 +129,7 @@ async fn the_server_has_a_cap_for_all_and_the_count_returns_to_zero() {
 async fn a_stream_that_has_lasted_long_enough_says_so_and_the_next_goes_on_where_it_ended() {
     let server = start_with_streams(StreamOptions { lifetime: Duration::from_millis(150), ..options() }).await;
     let store = server.state.backend.store.clone();
-    let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
-    let run: RunId = store.submit(new).await.expect("submits").run.id;
-    store.run_started(run, Timestamp(1)).await.expect("starts");
+    let run = server.bare_run().await;
     // Written without a pause, so that no stream is ever idle.
     let writing = tokio::spawn(async move {
         let mut position = 0;
@@ -189,9 +175,7 @@ async fn an_idle_stream_ends_in_time_too() {
 async fn a_stream_that_always_has_something_to_send_ends_in_time_too() {
     let server = start_with_streams(StreamOptions { lifetime: Duration::from_millis(1), ..options() }).await;
     let store = server.state.backend.store.clone();
-    let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
-    let run: RunId = store.submit(new).await.expect("submits").run.id;
-    store.run_started(run, Timestamp(1)).await.expect("starts");
+    let run = server.bare_run().await;
     let text = "0123456789abcde\n".repeat(1 << 16);
     for part in 1..=16 {
         store.append_output(run, Bytes::from(text.clone()), part * text.len() as u64).await.expect("appends");

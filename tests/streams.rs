@@ -5,24 +5,12 @@ mod server;
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use kontasks::{
-    backend::store::{NewRun, RunEnd},
-    domain::{id::RunId, run::RunStatus, timestamp::Timestamp},
-};
+use kontasks::domain::id::RunId;
 use rand::Rng;
-use server::{Event, Server, start, start_with};
+use server::{Event, Server, start, start_with, success};
 use std::time::{Duration, Instant};
 
 impl Server {
-    /// A run as its program would make it, without a program.
-    async fn run(&self) -> RunId {
-        let store = &self.state.backend.store;
-        let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
-        let run = store.submit(new).await.expect("submits").run.id;
-        store.run_started(run, Timestamp(1)).await.expect("starts");
-        run
-    }
-
     async fn write(&self, run: RunId, text: &str) {
         let store = &self.state.backend.store;
         let at = store.position(run).await.expect("there");
@@ -31,9 +19,7 @@ impl Server {
     }
 
     async fn end(&self, run: RunId) {
-        let digest = format!("sha256:{:064}", 0);
-        let end = RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(2), digest };
-        self.state.backend.store.run_ended(run, end).await.expect("ends");
+        self.state.backend.store.run_ended(run, success()).await.expect("ends");
     }
 
     fn events_of(&self, run: RunId) -> String {
@@ -49,19 +35,10 @@ fn with_ids(events: Vec<Event>) -> Vec<Event> {
     events.into_iter().filter(|event| event.id.is_some()).collect()
 }
 
-/// Streams count down when their connection's task notices; it does so at once, but not before the client has seen the end.
-async fn none_is_left_open(server: &Server) {
-    let until = Instant::now() + Duration::from_secs(5);
-    while server.state.streams.count() > 0 {
-        assert!(Instant::now() < until, "{} streams are still open", server.state.streams.count());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_stream_says_hello_first_and_ends_with_its_run() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     server.write(run, "one\n").await;
     let mut stream = server.call(Method::GET, &server.events_of(run)).events().await;
     let hello = stream.next().await.expect("hello");
@@ -78,13 +55,13 @@ async fn a_stream_says_hello_first_and_ends_with_its_run() {
     let rest = stream.rest().await;
     let end = rest.last().expect("an end");
     assert_eq!((end.name.as_str(), end.data["bytes"].as_u64(), end.data["events"].as_u64()), ("end", Some(8), Some(2)));
-    none_is_left_open(&server).await;
+    server.until_open(0).await;
 }
 
 #[tokio::test]
 async fn headers_keep_proxies_from_holding_back() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     for path in [server.events_of(run), "/api/v1/events".to_owned()] {
         let get = server.call(Method::GET, &path).with("accept-encoding", "gzip, br").open().await;
         let head = server.call(Method::HEAD, &path).with("accept-encoding", "gzip, br").open().await;
@@ -102,14 +79,14 @@ async fn headers_keep_proxies_from_holding_back() {
         };
         assert_eq!(names(&get), names(&head));
         drop(get);
-        none_is_left_open(&server).await;
+        server.until_open(0).await;
     }
 }
 
 #[tokio::test]
 async fn asking_by_head_subscribes_to_nothing() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     let answer = server.call(Method::HEAD, &server.events_of(run)).send().await;
     assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0));
     assert_eq!(server.state.streams.total(), 0);
@@ -124,7 +101,7 @@ async fn asking_by_head_subscribes_to_nothing() {
 #[tokio::test]
 async fn a_silence_is_broken_by_a_ping() {
     let server = start_with(Duration::from_millis(200)).await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     let mut stream = server.call(Method::GET, &server.events_of(run)).events().await;
     let _ = stream.find("run").await;
     let begin = Instant::now();
@@ -139,7 +116,7 @@ async fn a_silence_is_broken_by_a_ping() {
 #[tokio::test]
 async fn every_cursor_of_an_ended_run_gives_exactly_the_rest() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     for n in 0..40 {
         server.write(run, &format!("{n} ä\n")).await;
     }
@@ -165,7 +142,7 @@ async fn every_cursor_of_an_ended_run_gives_exactly_the_rest() {
 async fn cuts_anywhere_in_a_running_run_lose_and_repeat_nothing() {
     const LINES: usize = 400;
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     let readers = (0..4).map(|_| async {
         let mut seen: Vec<Event> = Vec::new();
         loop {
@@ -205,13 +182,13 @@ async fn cuts_anywhere_in_a_running_run_lose_and_repeat_nothing() {
         assert_eq!(written(seen), expected);
         assert_eq!(seen, &all[0]);
     }
-    none_is_left_open(&server).await;
+    server.until_open(0).await;
 }
 
 #[tokio::test]
 async fn a_cursor_that_cannot_be_honoured_is_said_and_the_stream_goes_on() {
     let server = start().await;
-    let (open, over) = (server.run().await, server.run().await);
+    let (open, over) = (server.bare_run().await, server.bare_run().await);
     server.write(over, "text\n").await;
     server.end(over).await;
     let epoch = server.state.backend.store.epoch().to_string();
@@ -256,7 +233,7 @@ async fn a_cursor_that_cannot_be_honoured_is_said_and_the_stream_goes_on() {
 #[tokio::test]
 async fn the_browsers_own_cursor_wins_and_an_empty_one_is_none() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     for text in ["a", "b", "c"] {
         server.write(run, text).await;
     }
@@ -280,7 +257,7 @@ async fn the_browsers_own_cursor_wins_and_an_empty_one_is_none() {
 #[tokio::test]
 async fn the_board_tells_of_all_and_shows_the_output_of_the_runs_that_are_named() {
     let server = start().await;
-    let (one, other) = (server.run().await, server.run().await);
+    let (one, other) = (server.bare_run().await, server.bare_run().await);
     let mut stream = server.call(Method::GET, &format!("/api/v1/events?run={one}&run=")).events().await;
     let hello = stream.next().await.expect("hello");
     assert_eq!(hello.data["head"], server.state.backend.store.head());
@@ -293,7 +270,7 @@ async fn the_board_tells_of_all_and_shows_the_output_of_the_runs_that_are_named(
     assert_eq!((run.data["id"].as_str(), run.data["status"].as_str()), (Some(other.to_string().as_str()), Some("succeeded")));
     server.end(one).await;
     let _ = stream.find("end").await;
-    let third = server.run().await;
+    let third = server.bare_run().await;
     assert_eq!(stream.find("run").await.data["id"], third.to_string(), "it goes on after a run's end");
 }
 
@@ -315,7 +292,7 @@ async fn what_cannot_be_streamed_is_said() {
 #[tokio::test]
 async fn when_the_server_stops_each_stream_is_told_and_all_is_over_within_a_second() {
     let mut server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     let mut streams = Vec::new();
     for _ in 0..50 {
         let mut stream = server.call(Method::GET, &format!("/api/v1/events?run={run}")).events().await;
@@ -340,7 +317,7 @@ async fn when_the_server_stops_each_stream_is_told_and_all_is_over_within_a_seco
 #[tokio::test]
 async fn a_run_that_is_deleted_ends_its_stream() {
     let server = start().await;
-    let run = server.run().await;
+    let run = server.bare_run().await;
     let task = server.state.backend.store.run(run).await.expect("reads").expect("there").task_id;
     server.end(run).await;
     // Behind the end nothing more comes, so the board is read instead.

@@ -5,7 +5,7 @@ use super::{
     cross_origin::Origins,
     serve::serve,
     state::AppState,
-    streams::{StreamOptions, Streams},
+    streams::StreamOptions,
 };
 use crate::backend::{
     Backend,
@@ -58,8 +58,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.resume().await?;
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
-    let mut state = AppState::new(backend, auth.clone(), &config.hosts, shutdown.clone());
-    state.streams = Streams::new(&streams, auth.clone(), shutdown);
+    let mut state = AppState::new(backend, auth.clone(), &config.hosts, &streams, shutdown);
     state.origins = Origins::new(&config.origins);
     state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 

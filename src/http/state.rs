@@ -37,10 +37,10 @@ pub struct AppState {
 impl AppState {
     /// Puts together what the parts are. `hosts` are the names besides addresses and `localhost` under which the board answers.
     #[must_use]
-    pub fn new(backend: Backend, auth: Auth, hosts: &[String], shutdown: CancellationToken) -> Self {
+    pub fn new(backend: Backend, auth: Auth, hosts: &[String], streams: &StreamOptions, shutdown: CancellationToken) -> Self {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
-        let streams = Streams::new(&StreamOptions::default(), auth.clone(), shutdown.clone());
+        let streams = Streams::new(streams, auth.clone(), shutdown.clone());
         AppState {
             backend,
             auth,

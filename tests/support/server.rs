@@ -13,12 +13,16 @@ use kontasks::{
         clock::Clock,
         drafts::Drafts,
         runner::{Runners, table::RunnerTable},
-        store::Store,
+        store::{NewRun, RunEnd, Store},
     },
-    http::{AppState, Origins, StreamOptions, Streams, serve},
+    domain::{id::RunId, run::RunStatus, timestamp::Timestamp},
+    http::{AppState, Origins, StreamOptions, serve},
 };
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -61,9 +65,8 @@ async fn start_with_all(options: StreamOptions, origins: Origins) -> Server {
     let exe = env!("CARGO_BIN_EXE_kontasks").into();
     let runners = Runners::new(store.clone(), RunnerTable::default(), folder.path(), exe, shutdown.clone());
     let backend = Backend { store, runners, clock, drafts: Drafts::default() };
-    let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], shutdown.clone());
+    let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], &options, shutdown);
     state.origins = origins;
-    state.streams = Streams::new(&options, state.auth.clone(), shutdown);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let serving = tokio::spawn(serve(listener, state.clone()));
@@ -79,6 +82,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.state.shutdown.cancel();
     }
+}
+
+/// The end of a run whose program did what it should; of its output nothing is said.
+pub fn success() -> RunEnd {
+    let digest = format!("sha256:{:064}", 0);
+    RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(2), digest }
 }
 
 /// What came back.
@@ -136,6 +145,24 @@ impl Server {
     /// A request with the token for automation.
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
         self.anonymous(method, path).with("authorization", &format!("Bearer {TOKEN}"))
+    }
+
+    /// A run as its program would make it, without a program.
+    pub async fn bare_run(&self) -> RunId {
+        let store = &self.state.backend.store;
+        let new = NewRun { prompt: "true".into(), runner: "shell".into(), ..NewRun::default() };
+        let run = store.submit(new).await.expect("submits").run.id;
+        store.run_started(run, Timestamp(1)).await.expect("starts");
+        run
+    }
+
+    /// Streams count down when their connection's task notices; it does so at once, but not before the client has seen the end.
+    pub async fn until_open(&self, count: usize) {
+        let until = Instant::now() + Duration::from_secs(5);
+        while self.state.streams.count() != count {
+            assert!(Instant::now() < until, "{} streams are open, not {count}", self.state.streams.count());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A one-time link, as a path.

@@ -30,7 +30,7 @@ struct Counts {
 struct Entry {
     open: usize,
     standing: Arc<Standing>,
-    _watch: Option<AbortOnDropHandle<()>>,
+    _watch: AbortOnDropHandle<()>,
 }
 
 /// Whether a caller may go on, shared by the caller's streams.
@@ -110,18 +110,14 @@ impl Callers {
 
     fn entry(&self, caller: &Caller) -> Entry {
         let standing = Arc::new(Standing { ended: self.shutdown.child_token(), reason: OnceLock::new() });
-        let (auth, caller) = (self.auth.clone(), caller.clone());
-        // It is as good as the process is old.
-        let watch = (caller != Caller::ConfiguredToken).then(|| {
-            let standing = standing.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                let reason = auth.over(&caller).await;
-                tracing::info!(?caller, reason, "its streams end");
-                let _ = standing.reason.set(reason);
-                standing.ended.cancel();
-            }))
+        let (auth, caller, watched) = (self.auth.clone(), caller.clone(), standing.clone());
+        let watch = tokio::spawn(async move {
+            let reason = auth.over(&caller).await;
+            tracing::info!(?caller, reason, "its streams end");
+            let _ = watched.reason.set(reason);
+            watched.ended.cancel();
         });
-        Entry { open: 0, standing, _watch: watch }
+        Entry { open: 0, standing, _watch: AbortOnDropHandle::new(watch) }
     }
 
     fn close(&self, caller: &Caller) {
