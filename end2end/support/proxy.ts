@@ -21,6 +21,8 @@ export class Proxy {
   openStreams = 0;
   /** From now on, for those who ask for a stream or about one; none hands it on. */
   streamsAre?: Answer;
+  /** From now on, for what a stream says on its way to the page, as it comes; none leaves it as it is. */
+  rewriteStream?: (text: string) => string;
   /** Called with the path of each request. */
   onRequest?: (url: string) => void;
   #mode: Mode = "pass";
@@ -90,7 +92,9 @@ export class Proxy {
     const onward = http.request(new URL(request.url ?? "/", this.upstream()), { method, headers, agent: false }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.on("error", () => response.destroy());
-      answer.pipe(response);
+      const rewrite = answer.headers["content-type"]?.startsWith("text/event-stream") ? this.rewriteStream : undefined;
+      if (rewrite) answer.on("data", (bytes: Buffer) => response.write(rewrite(bytes.toString()))).on("end", () => response.end());
+      else answer.pipe(response);
     });
     onward.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));
     response.on("close", () => onward.destroy());

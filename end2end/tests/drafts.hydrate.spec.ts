@@ -1,6 +1,5 @@
 // What a person has typed and not sent yet outlives the page: a reload, a sign-in, a new version of the server.
-import http from "node:http";
-import { expect, signIn, test } from "../fixtures";
+import { expect, LOST, signIn, test } from "../fixtures";
 import { arrived, live } from "../support/pages";
 
 const TEXT = "echo one\necho two, not sent yet";
@@ -41,38 +40,18 @@ test("signed out while typing: the page says so, and after signing in the text i
   await expect(box).toHaveValue(TEXT);
 });
 
-test("a server of another version is said, and loading it keeps what was typed", async ({ signedIn: page, server, expectedErrors }) => {
-  expectedErrors.push(/net::ERR_/);
-  let build: string | undefined;
-  // Between the page and the server: it names another build in what it passes on.
-  const between = http.createServer((request, response) => {
-    const onward = http.request(new URL(request.url ?? "/", server.url), { method: request.method, headers: request.headers, agent: false }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.on("data", (bytes: Buffer) => {
-        const isStream = answer.headers["content-type"]?.startsWith("text/event-stream") && build;
-        response.write(isStream ? bytes.toString().replace(/"build":"[^"]*"/, `"build":"${build}"`) : bytes);
-      });
-      answer.on("end", () => response.end()).on("error", () => response.destroy());
-    });
-    onward.on("error", () => response.destroy());
-    response.on("close", () => onward.destroy());
-    request.pipe(onward);
-  });
-  await new Promise<void>((done) => between.listen(0, "127.0.0.1", done));
-  const address = between.address();
-  if (!address || typeof address === "string") throw new Error("no port");
-  await page.goto(`http://127.0.0.1:${address.port}/`);
+test("a server of another version is said, and loading it keeps what was typed", async ({ signedIn: page, reverseProxy: proxy, expectedErrors }) => {
+  expectedErrors.push(LOST);
+  await page.goto(proxy.url);
   await live(page);
   const connection = page.locator("[data-connection]");
   await expect(page.getByRole("button", { name: "Reload" })).toBeHidden();
   await page.getByLabel("Prompt").fill(TEXT);
-  build = "another";
-  between.closeAllConnections();
+  proxy.rewriteStream = (text) => text.replace(/"build":"[^"]*"/, '"build":"another"');
+  proxy.cut();
   await expect(connection).toContainText(/new version/i);
   await live(page);
   await page.getByRole("button", { name: "Reload" }).click();
   await expect(page.getByRole("button", { name: "Reload" })).toBeHidden();
   await expect(page.getByLabel("Prompt")).toHaveValue(TEXT);
-  await page.goto("about:blank");
-  between.close();
 });
