@@ -8,6 +8,9 @@ use super::{
 use crate::domain::cursor::Cursor;
 use proptest::{collection::vec, prelude::*};
 
+/// How long a history may be. With it the four properties make more than a million steps of the machine together.
+const LONG: usize = 7_000;
+
 /// One thing that happens; numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 enum Happening {
@@ -134,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_its_promises(loopback: bool, seed: u64, history in vec(happening(), 1..120)) {
+    fn every_history_keeps_its_promises(loopback: bool, seed: u64, history in vec(happening(), 1..LONG)) {
         let mut browser = Browser::new(Options { loopback, ..Options::default() }, seed);
         browser.say(Input::Start { after: Some(at(10)) });
         for happening in history {
@@ -144,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn the_delay_stays_within_its_bounds_and_never_runs_hot(seed: u64, history in vec(happening(), 1..120)) {
+    fn the_delay_stays_within_its_bounds_and_never_runs_hot(seed: u64, history in vec(happening(), 1..LONG)) {
         let mut browser = Browser::new(Options::default(), seed);
         browser.say(Input::Start { after: None });
         let mut lost_at = browser.now;
