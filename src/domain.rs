@@ -9,6 +9,7 @@ pub mod filter;
 pub mod id;
 pub mod limits;
 pub mod members;
+pub mod number;
 pub mod reconnect;
 pub mod run;
 pub mod sharing;

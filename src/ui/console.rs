@@ -11,12 +11,12 @@ pub mod window;
 
 use crate::{
     api::{error::ApiError, pages::load_console},
-    domain::{event::StreamEvent, id::RunId, run::Run, snapshot::ConsoleSnapshot},
+    domain::{event::StreamEvent, id::RunId, number::counted, run::Run, snapshot::ConsoleSnapshot},
     ui::hooks::live::{Live, Sink, SinkOptions, use_live},
 };
 use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
-use footer::{ConsoleFooter, counted};
+use footer::ConsoleFooter;
 use leptos::{html, prelude::*, task::spawn_local};
 use send_wrapper::SendWrapper;
 use std::{cell::Cell, ops::Range, rc::Rc, time::Duration};

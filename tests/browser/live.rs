@@ -207,6 +207,44 @@ async fn after_a_loss_the_missed_lines_are_counted() {
 }
 
 #[wasm_bindgen_test]
+async fn a_long_way_back_is_counted_as_it_goes_even_where_it_is_lost_again() {
+    install();
+    let place = place();
+    let out = Rc::new(RefCell::new(None));
+    let made = out.clone();
+    let _page = mount_to(place.clone(), move || {
+        made.replace(Some(provide_live()));
+        view! { <ConnectionStatus/> }
+    });
+    let live: Live = take(&out);
+    let state = place.query_selector("[data-connection]").expect("valid").expect("there");
+    let words = || state.text_content().unwrap_or_default();
+    let (_, _, _one) = component(live, 10, Signal::stored(vec![run(RUN)]));
+    connected(1).await;
+    lose().await;
+    until("a second connection", || number("fake.sources.length") == 2).await;
+    open().await;
+    hello(10_010).await;
+    let mut seq = 10;
+    while !words().starts_with("Catching up (") {
+        seq += 1;
+        assert!(seq < 10_000, "never counted");
+        output(RUN, "a line\n", seq).await;
+        sleep(10).await;
+    }
+    assert!(words().ends_with(" of 10,000)"), "{}", words());
+    lose().await;
+    until("the loss", || words().starts_with("Reconnecting")).await;
+    until("a third connection", || number("fake.sources.length") == 3).await;
+    open().await;
+    hello(10_010).await;
+    output(RUN, "the last\n", 10_010).await;
+    let lines = live.caught_up().map(|caught_up| caught_up.lines);
+    assert_eq!(lines, Some(seq - 10 + 1), "what came before it was lost again counts");
+    until("quiet", || words() == "Live").await;
+}
+
+#[wasm_bindgen_test]
 async fn the_connection_s_state_stands_on_the_page_in_words() {
     install();
     let place = place();

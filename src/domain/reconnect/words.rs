@@ -1,6 +1,7 @@
 //! A connection's state in words for people.
 
 use super::{Closed, Pause, Status, Trouble, View};
+use crate::domain::number::counted;
 
 /// What to say. The countdown stands apart, so that a screen reader is not told every second.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub struct Words {
     pub reason: String,
     /// What a person can do about it.
     pub way_out: WayOut,
+}
+
+/// How much of what was missed has arrived, in events of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// So many …
+    pub done: u64,
+    /// … of so many.
+    pub of: u64,
 }
 
 /// What a person can do.
@@ -34,15 +44,21 @@ impl Words {
     }
 }
 
-/// Says where a stream stands, at a moment in milliseconds since 1970.
+/// Says where a stream stands, at a moment in milliseconds since 1970; `catching_up` where what was missed is on its way.
 #[must_use]
-pub fn words(view: &View, now: u64) -> Words {
+pub fn words(view: &View, now: u64, catching_up: Option<Progress>) -> Words {
     let reason = view.error.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut countdown = String::new();
     let (state, way_out) = match view.status {
         Status::Idle => ("Not live".to_owned(), WayOut::None),
         Status::Connecting => ("Connecting…".to_owned(), WayOut::None),
-        Status::Live => ("Live".to_owned(), WayOut::None),
+        Status::Live => match catching_up {
+            Some(Progress { done, of }) => {
+                countdown = format!(" ({} of {})", counted(done), counted(of));
+                ("Catching up".to_owned(), WayOut::None)
+            }
+            None => ("Live".to_owned(), WayOut::None),
+        },
         Status::Waiting => {
             let left = view.next_retry_at.unwrap_or(now).saturating_sub(now).div_ceil(1_000);
             countdown = if left == 0 { ", now".to_owned() } else { format!(", next in {left} s") };
@@ -87,26 +103,34 @@ mod tests {
             (Status::Closed(Closed::SignedOut), "Stopped: signed out"),
             (Status::Closed(Closed::Rejected(404)), "Stopped: refused with status 404"),
         ] {
-            assert_eq!(words(&view(status), 10_000).line(), line);
+            assert_eq!(words(&view(status), 10_000, None).line(), line);
         }
+    }
+
+    #[test]
+    fn what_was_missed_is_counted_on_its_way() {
+        let catching_up = Some(Progress { done: 1_200, of: 5_000 });
+        assert_eq!(words(&view(Status::Live), 0, catching_up).line(), "Catching up (1,200 of 5,000)");
+        let lost = words(&view(Status::Waiting), 10_000, catching_up).line();
+        assert_eq!(lost, "Reconnecting: attempt 2, next in 3 s", "lost again on the way");
     }
 
     #[test]
     fn a_pause_says_why() {
         let view = View { error: Some(Trouble::Unreachable), attempt: 8, ..view(Status::Paused(Pause::Exhausted)) };
-        assert_eq!(words(&view, 0).line(), "Paused after 8 attempts: the server cannot be reached");
+        assert_eq!(words(&view, 0, None).line(), "Paused after 8 attempts: the server cannot be reached");
     }
 
     #[test]
     fn a_server_that_says_that_it_stops_is_not_a_lost_one() {
         let view = View { error: Some(Trouble::ShuttingDown), ..view(Status::Waiting) };
-        assert_eq!(words(&view, 10_000).line(), "Server restarting: attempt 2, next in 3 s");
+        assert_eq!(words(&view, 10_000, None).line(), "Server restarting: attempt 2, next in 3 s");
     }
 
     #[test]
     fn only_the_countdown_changes_with_time() {
         let view = View { error: Some(Trouble::Unreachable), ..view(Status::Waiting) };
-        let (early, late) = (words(&view, 10_000), words(&view, 99_000));
+        let (early, late) = (words(&view, 10_000, None), words(&view, 99_000, None));
         assert_eq!((early.state, early.reason), (late.state, late.reason));
         assert_eq!((early.countdown.as_str(), late.countdown.as_str()), (", next in 3 s", ", now"));
     }

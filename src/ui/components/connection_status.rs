@@ -23,7 +23,7 @@ pub fn ConnectionStatus() -> impl IntoView {
         let view = live.view();
         // Before the first tick nothing is left to wait for, rather than half a century.
         let now = now.or(view.next_retry_at).unwrap_or_default();
-        words(&view, now)
+        words(&view, now, live.catching_up())
     });
     let way_out = move || words.with(|words| words.way_out);
     view! {

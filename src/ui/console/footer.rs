@@ -3,8 +3,11 @@
 use super::earlier::address;
 use crate::{
     api::runs::CancelRun,
-    domain::run::{Run, RunStatus},
-    domain::timestamp::Timestamp,
+    domain::{
+        number::counted,
+        run::{Run, RunStatus},
+        timestamp::Timestamp,
+    },
     ui::{
         components::elapsed::Elapsed,
         hooks::{live::use_live, use_local_time::local, use_now::present},
@@ -123,27 +126,12 @@ fn lines_in_words(lines: u64) -> String {
     }
 }
 
-/// A number with a comma before each three digits.
-#[must_use]
-pub fn counted(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_readable() {
-        assert_eq!([0, 999, 1000, 100_000, 1_234_567].map(counted), ["0", "999", "1,000", "100,000", "1,234,567"]);
+    fn a_single_line_is_no_plural() {
         assert_eq!([0, 1, 1000].map(lines_in_words), ["0 lines", "1 line", "1,000 lines"]);
     }
 }

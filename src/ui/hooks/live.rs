@@ -17,9 +17,10 @@ use crate::domain::{
     cursor::Cursor,
     event::StreamEvent,
     id::RunId,
-    reconnect::{Status, View},
+    reconnect::{Status, View, words::Progress},
     sharing::Input,
 };
+use catch_up::Notice;
 use hub::Hub;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
@@ -34,7 +35,7 @@ pub struct Live {
     parts: StoredValue<Option<Parts>>,
     target: RwSignal<Option<StreamTarget>>,
     shown: RwSignal<View>,
-    notice: RwSignal<Option<CaughtUp>>,
+    notice: RwSignal<Option<Notice>>,
     outdated: RwSignal<bool>,
 }
 
@@ -145,7 +146,19 @@ impl Live {
     /// [`is_live`](Self::is_live) is.
     #[must_use]
     pub fn caught_up(&self) -> Option<CaughtUp> {
-        self.notice.try_get().flatten()
+        match self.notice.try_get().flatten() {
+            Some(Notice::CaughtUp(caught_up)) => Some(caught_up),
+            _ => None,
+        }
+    }
+
+    /// While what was missed arrives for so long that a person waits for it: how far that is; read as [`is_live`](Self::is_live) is.
+    #[must_use]
+    pub fn catching_up(&self) -> Option<Progress> {
+        match self.notice.try_get().flatten() {
+            Some(Notice::CatchingUp(progress)) => Some(progress),
+            _ => None,
+        }
     }
 
     /// Registers a sink until the current owner is cleaned up. To be called in an Effect: it is what connects.
@@ -172,7 +185,7 @@ impl Live {
         let Live { stream, target, shown, notice, outdated, .. } = *self;
         let share = SendWrapper::new(Share::new(Surroundings { stream, target, shown }));
         let wanting = share.clone();
-        let hub = SendWrapper::new(Hub::new(Box::new(move |wish| wanting.tell(Input::Want(wish))), notice, outdated));
+        let hub = SendWrapper::new(Hub::new(Box::new(move |wish| wanting.tell(Input::Want(wish))), shown, notice, outdated));
         share.feed(&hub);
         Parts { hub, share }
     }

@@ -1,6 +1,15 @@
 //! Counts what arrives between the return of a lost connection and the moment when nothing is missing any more.
 
-use crate::domain::{event::Output, id::RunId};
+use crate::domain::{event::Output, id::RunId, reconnect::words::Progress};
+
+/// How a page stands to what it has missed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// Still on the way, for longer than a person would not notice.
+    CatchingUp(Progress),
+    /// Over.
+    CaughtUp(CaughtUp),
+}
 
 /// What had been missed and has arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Who listens to the page's stream, and what the stream must therefore carry. Browser only.
 
-use super::{CaughtUp, SinkOptions};
+use super::{CaughtUp, SinkOptions, catch_up::Notice};
 use crate::{
     domain::{
         cursor::Cursor,
         event::{MAX_RUNS, StreamEvent},
         id::RunId,
+        reconnect::{Status, View, words::Progress},
         sharing::Wish,
     },
     ui::hooks::use_event_stream::Delivery,
@@ -20,7 +21,8 @@ use std::{
 /// How long the stream outlives its last listener: from one page to the next it need not be made anew.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long the stream must be quiet to count as caught up, where what was missed concerns others.
+/// How long the stream must be quiet to count as caught up, where what was missed concerns others; and after how long, and how often,
+/// the page says how far it has come.
 const QUIET: Duration = Duration::from_millis(400);
 
 /// How long the page says that it has caught up.
@@ -37,7 +39,8 @@ pub(super) struct Hub {
     carried: RefCell<Option<Carried>>,
     catching: RefCell<Option<Catching>>,
     want: OnWish,
-    notice: RwSignal<Option<CaughtUp>>,
+    shown: RwSignal<View>,
+    notice: RwSignal<Option<Notice>>,
     /// The build of the server that was first heard of, and whether another answers now.
     build: RefCell<Option<String>>,
     outdated: RwSignal<bool>,
@@ -70,14 +73,18 @@ struct Carried {
 }
 
 struct Catching {
+    /// The places of the log that were missed: after this one, up to that one.
+    from: u64,
     head: u64,
     heard: bool,
+    /// Whether it is looked after. Not while the connection is lost once more.
+    watched: bool,
     count: CaughtUp,
 }
 
 impl Hub {
-    /// `want` is told what the stream must carry, whenever that changes.
-    pub(super) fn new(want: OnWish, notice: RwSignal<Option<CaughtUp>>, outdated: RwSignal<bool>) -> Rc<Self> {
+    /// `want` is told what the stream must carry, whenever that changes; `shown` is how the connection stands.
+    pub(super) fn new(want: OnWish, shown: RwSignal<View>, notice: RwSignal<Option<Notice>>, outdated: RwSignal<bool>) -> Rc<Self> {
         Rc::new_cyclic(|this| Hub {
             listeners: RefCell::default(),
             next_number: Cell::new(1),
@@ -85,6 +92,7 @@ impl Hub {
             carried: RefCell::default(),
             catching: RefCell::default(),
             want,
+            shown,
             notice,
             build: RefCell::default(),
             outdated,
@@ -179,10 +187,8 @@ impl Hub {
                 if first != hello.build {
                     self.outdated.try_set(true);
                 }
-                let behind = self.carried.borrow().as_ref().is_some_and(|carried| carried.position.seq < hello.head);
-                if resumed && behind {
-                    self.catching.replace(Some(Catching { head: hello.head, heard: false, count: CaughtUp::default() }));
-                    self.watch_quiet();
+                if resumed {
+                    self.catch_up(hello.head);
                 }
             }
             Delivery::Event { event, cursor, .. } => {
@@ -194,6 +200,7 @@ impl Hub {
             }
             Delivery::Reset { .. } => {
                 self.catching.replace(None);
+                self.notice.try_set(None);
                 // Nothing more comes before somebody wants it anew.
                 self.carried.replace(None);
                 self.listeners().iter().filter(|listener| listener.state.get() == State::Fed).for_each(|listener| listener.reset());
@@ -250,32 +257,61 @@ impl Hub {
         }
     }
 
-    fn watch_quiet(&self) {
+    /// The stream goes on after it was lost; the log goes up to `head` by now.
+    fn catch_up(&self, head: u64) {
+        let from = self.carried.borrow().as_ref().map(|carried| carried.position.seq).filter(|from| *from < head);
+        let Some(from) = from else { return self.caught_up() };
+        // Lost again on the way, it is still the same that was missed.
+        let mut slot = self.catching.borrow_mut();
+        let catching = slot.get_or_insert_with(|| Catching { from, head, heard: false, watched: false, count: CaughtUp::default() });
+        catching.head = head;
+        if !std::mem::replace(&mut catching.watched, true) {
+            self.watch();
+        }
+    }
+
+    fn watch(&self) {
         let this = self.this.clone();
         set_timeout(
             move || {
-                let Some(hub) = this.upgrade() else { return };
-                let heard = hub.catching.borrow_mut().as_mut().map(|catching| std::mem::take(&mut catching.heard));
-                match heard {
-                    Some(true) => hub.watch_quiet(),
-                    Some(false) => hub.caught_up(),
-                    None => {}
+                if let Some(hub) = this.upgrade() {
+                    hub.look();
                 }
             },
             QUIET,
         );
     }
 
+    fn look(&self) {
+        let live = self.shown.try_with_untracked(|view| view.status) == Some(Status::Live);
+        let heard = self.catching.borrow_mut().as_mut().map(|catching| {
+            catching.watched = live;
+            std::mem::take(&mut catching.heard)
+        });
+        match heard {
+            Some(true) if live => {
+                self.notice.try_set(self.progress().map(Notice::CatchingUp));
+                self.watch();
+            }
+            Some(false) if live => self.caught_up(),
+            _ => {}
+        }
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let (catching, carried) = (self.catching.borrow(), self.carried.borrow());
+        let (Catching { from, head, .. }, position) = (catching.as_ref()?, carried.as_ref()?.position.seq);
+        Some(Progress { done: position.saturating_sub(*from), of: head - from })
+    }
+
     fn caught_up(&self) {
         let Some(Catching { count, .. }) = self.catching.take() else { return };
-        if count.lines == 0 {
-            return;
-        }
-        self.notice.try_set(Some(count.clone()));
+        let caught_up = (count.lines > 0).then_some(Notice::CaughtUp(count));
+        self.notice.try_set(caught_up.clone());
         let notice = self.notice;
         set_timeout(
             move || {
-                if notice.try_with_untracked(|shown| shown.as_ref() == Some(&count)) == Some(true) {
+                if notice.try_with_untracked(|shown| *shown == caught_up) == Some(true) {
                     notice.try_set(None);
                 }
             },
