@@ -9,6 +9,10 @@ use kontasks::domain::id::RunId;
 use rand::Rng;
 use server::{Event, Server, start, start_with, success};
 use std::time::{Duration, Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 impl Server {
     async fn write(&self, run: RunId, text: &str) {
@@ -277,16 +281,48 @@ async fn the_board_tells_of_all_and_shows_the_output_of_the_runs_that_are_named(
 #[tokio::test]
 async fn what_cannot_be_streamed_is_said() {
     let server = start().await;
-    let nobody = RunId(uuid::Uuid::from_u128(7));
-    assert_eq!(server.get(&server.events_of(nobody)).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(server.get("/api/v1/runs/nonsense/events").await.status, StatusCode::NOT_FOUND);
-    let answer = server.get("/api/v1/events?run=nonsense").await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(answer.problem().contains("not an id"));
+    let nobody = server.events_of(RunId(uuid::Uuid::from_u128(7)));
     let many = (0..65).map(|n| format!("run={}", RunId(uuid::Uuid::from_u128(n)))).collect::<Vec<_>>().join("&");
-    let answer = server.get(&format!("/api/v1/events?{many}")).await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(answer.problem().contains("64"));
+    for (path, status, words) in [
+        (nobody.as_str(), StatusCode::NOT_FOUND, "no such run"),
+        ("/api/v1/runs/nonsense/events", StatusCode::NOT_FOUND, "a UUID is expected"),
+        ("/api/v1/events?run=nonsense", StatusCode::UNPROCESSABLE_ENTITY, "not an id"),
+        (&format!("/api/v1/events?{many}"), StatusCode::UNPROCESSABLE_ENTITY, "64"),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.problem().contains(words), "{path}: {}", answer.problem());
+        let head = server.call(Method::HEAD, path).send().await;
+        assert_eq!((head.status, head.header("content-type")), (status, answer.header("content-type")), "{path}");
+    }
+}
+
+/// More than a browser ever sends, and more than a server should keep: refused before it is all there, and the others notice nothing.
+#[tokio::test]
+async fn an_oversized_head_is_refused_by_its_status_alone() {
+    let server = start().await;
+    let run = server.bare_run().await;
+    let mut stream = server.call(Method::GET, &server.events_of(run)).events().await;
+    assert_eq!(stream.next().await.expect("hello").name, "hello");
+    let path = server.events_of(run);
+    let cursor = "7".repeat(3 << 20);
+    let long = "7".repeat(70_000);
+    let fields = "x: y\r\n".repeat(200);
+    for (request, status) in [
+        (format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {cursor}\r\n\r\n"), "431"),
+        (format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"), "431"),
+        (format!("GET {path}?after={long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "414"),
+    ] {
+        let (mut answers, mut asks) = TcpStream::connect(server.address).await.expect("connects").into_split();
+        // The server need not read to the end what it has refused.
+        let asking = tokio::spawn(async move { asks.write_all(request.as_bytes()).await });
+        let mut answer = [0; 12];
+        answers.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
+        asking.abort();
+    }
+    server.write(run, "on\n").await;
+    assert_eq!(stream.find("output").await.data["text"], "on\n");
 }
 
 #[tokio::test]

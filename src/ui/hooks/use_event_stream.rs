@@ -223,9 +223,9 @@ pub fn use_event_stream(target: Signal<Option<StreamTarget>>, on_event: impl Fn(
 /// `last_cursor`, and the commands `open`, `close` and `reconnect_now`.
 ///
 /// ## In another project
-/// Depend on this crate (`hydrate` for the page, `ssr` for the server), or take `domain/reconnect` as it is, `ui/hooks/driver.rs`,
-/// `transport.rs`, `event_source.rs`, `effect.rs` and this file, with events of your own in the place of `domain::event`: what the machine
-/// wants to know of an event is in `Heard::of`. The server's part of the agreement: an id of the form `<epoch>-<seq>` on each event that is to
+/// Depend on this crate (`hydrate` for the page, `ssr` for the server), or take `domain/reconnect` and `domain/cursor.rs` as they are,
+/// `ui/hooks/driver.rs`, `transport.rs`, `event_source.rs`, `timer.rs`, `effect.rs` and this file, with events of your own in the place of
+/// `domain::event`: what the machine wants to know of an event is in `Heard::of`. The server's part of the agreement: an id of the form `<epoch>-<seq>` on each event that is to
 /// be resumed after; `?after=<id>` asks for what follows; `hello` begins each connection, `ping` fills a silence, and `reset` says that the
 /// cursor cannot be honoured; 401 and 403 mean signed out, 204 that there is nothing left.
 ///
