@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod cursor;
+pub mod digest;
 pub mod event;
 pub mod event_stream_parser;
 pub mod filter;

@@ -7,6 +7,7 @@ use kontasks::{
         store::{Conflict, EventKind, LinkUse, Missing, NewRun, RunEnd, Store, StoreError, Topics},
     },
     domain::{
+        digest::OutputDigest,
         event::{StreamEvent, TaskEvent},
         filter::TaskFilter,
         id::{RunId, TaskId},
@@ -24,8 +25,7 @@ fn prompt(text: &str) -> NewRun {
 }
 
 fn succeeded(at: i64) -> RunEnd {
-    let digest = format!("sha256:{:064}", 0);
-    RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(at), digest }
+    RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(at) }
 }
 
 struct Folder {
@@ -65,6 +65,8 @@ async fn a_run_from_prompt_to_end() {
 
     let ended = store.run_ended(id, succeeded(3_000_000)).await.expect("ends");
     assert_eq!((ended.events, ended.bytes, ended.lines), (2, 6, 1));
+    let digest = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    assert_eq!(ended.digest.as_deref(), Some(digest), "of hello and a line feed");
     let again = RunEnd { status: RunStatus::Failed, ..succeeded(4_000_000) };
     assert_eq!(store.run_ended(id, again).await.expect("stands"), ended);
     assert!(matches!(store.append_output(id, Bytes::from_static(b"x"), 7).await, Err(StoreError::Conflict(Conflict::RunEnded { .. }))));
@@ -379,11 +381,29 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     migrate::Migrator::with_migrations(vec![first]).run(&mut connection).await.expect("migrates");
     let session = "insert into sessions (hash, user_agent, created_at, last_seen, expires_at) values (x'00', 'a browser', 1, 2, 3000000)";
     sqlx::query(session).execute(&mut connection).await.expect("inserts");
+    // A run that had written something when nobody kept a digest of it on the way.
+    let run = RunId(uuid::Uuid::from_u128(7));
+    for (sql, id) in [
+        ("insert into tasks values (?1, 1, 1, 'pending', 'general', '', 0, '', '{}', null, null)", run.0),
+        (
+            "insert into runs (id, task, request_id, runner, prompt, status, created_at, events, bytes, lines, position) \
+             values (?1, ?1, 'r', 'shell', 'p', 'running', 1, 2, 5, 0, 5)",
+            run.0,
+        ),
+        ("insert into events (kind, run, at, start, payload) select 2, number, 1, 3, cast('lo' as blob) from runs where id = ?1", run.0),
+        ("insert into events (kind, run, at, start, payload) select 2, number, 1, 0, cast('hel' as blob) from runs where id = ?1", run.0),
+    ] {
+        sqlx::query(sql).bind(&id.as_bytes()[..]).execute(&mut connection).await.expect("inserts");
+    }
     connection.close().await.expect("closes");
 
     let store = Store::open(&path, Clock::manual(Timestamp(1_000_000))).await.expect("opens");
     let [session] = <[_; 1]>::try_from(store.sessions().await.expect("reads")).expect("one");
     assert_eq!(session.user_agent, "a browser");
+    store.append_output(run, Bytes::from_static(b"\n"), 6).await.expect("goes on");
+    let console = store.console(run).await.expect("reads");
+    let so_far = console.digest_so_far.as_deref().and_then(OutputDigest::take_up).expect("kept from now on");
+    assert_eq!(so_far.finish(), "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
     store.create_token([1; 32], "ci".into()).await.expect("creates").expect("a new name");
     store.delete_session(session.id).await.expect("deletes");
     assert_eq!(store.endings().await.expect("reads"), 1);

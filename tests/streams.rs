@@ -305,21 +305,20 @@ async fn an_oversized_head_is_refused_by_its_status_alone() {
     let mut stream = server.call(Method::GET, &server.events_of(run)).events().await;
     assert_eq!(stream.next().await.expect("hello").name, "hello");
     let path = server.events_of(run);
-    let cursor = "7".repeat(3 << 20);
+    // No byte more than the server reads: the answer to a client that still writes can be lost on its way.
+    let endless = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {}", "7".repeat(2 << 20))[..2 << 20].to_owned();
     let long = "7".repeat(70_000);
     let fields = "x: y\r\n".repeat(200);
     for (request, status) in [
-        (format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {cursor}\r\n\r\n"), "431"),
+        (endless, "431"),
         (format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"), "431"),
         (format!("GET {path}?after={long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "414"),
     ] {
-        let (mut answers, mut asks) = TcpStream::connect(server.address).await.expect("connects").into_split();
-        // The server need not read to the end what it has refused.
-        let asking = tokio::spawn(async move { asks.write_all(request.as_bytes()).await });
+        let mut connection = TcpStream::connect(server.address).await.expect("connects");
+        connection.write_all(request.as_bytes()).await.expect("writes");
         let mut answer = [0; 12];
-        answers.read_exact(&mut answer).await.expect("an answer");
+        connection.read_exact(&mut answer).await.expect("an answer");
         assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
-        asking.abort();
     }
     server.write(run, "on\n").await;
     assert_eq!(stream.find("output").await.data["text"], "on\n");

@@ -81,8 +81,8 @@ export async function allLines(page: Page): Promise<string[]> {
 export function loadedSnapshots(page: Page): string[] {
   const loaded: string[] = [];
   page.on("request", (request) => {
-    const { pathname } = new URL(request.url());
-    if (/^\/actions\/console$|\/output$/.test(pathname)) loaded.push(pathname);
+    const { pathname, searchParams } = new URL(request.url());
+    if (searchParams.get("request[page]") === "console" || pathname.endsWith("/output")) loaded.push(pathname);
   });
   return loaded;
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod append;
 mod chunks;
+mod digests;
 mod error;
 mod frame;
 mod hub;

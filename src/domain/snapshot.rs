@@ -131,6 +131,8 @@ pub struct ConsoleSnapshot {
     pub text: String,
     /// How many bytes of the run's output come before `text`; 0 where it is complete.
     pub text_start: u64,
+    /// Where the digest of its output stands, for `OutputDigest::take_up`; none where it has ended, and [`Run::digest`] is all of it.
+    pub digest_so_far: Option<String>,
 }
 
 impl Read for ConsoleSnapshot {
@@ -141,6 +143,7 @@ impl Read for ConsoleSnapshot {
             run: members.take("run")?,
             text: members.take("text")?,
             text_start: members.take("text_start")?,
+            digest_so_far: members.take("digest_so_far")?,
         })
     }
 }

@@ -4,6 +4,7 @@
 pub mod drawing;
 pub mod earlier;
 pub mod footer;
+pub mod own_copy;
 pub mod rows;
 pub mod tail;
 pub mod transcript;
@@ -18,8 +19,14 @@ use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
 use footer::ConsoleFooter;
 use leptos::{html, prelude::*, task::spawn_local};
+use own_copy::{Check, OwnCopy};
 use send_wrapper::SendWrapper;
-use std::{cell::Cell, ops::Range, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+    time::Duration,
+};
 use transcript::Transcript;
 
 /// How many rows the server writes into a page.
@@ -59,14 +66,15 @@ pub fn Console(
     let drawing = StoredValue::new(None::<SendWrapper<Rc<Drawing>>>);
     let live = use_live();
 
-    let mut start = Some((snapshot.cursor, transcript, drawn));
+    let check = RwSignal::new(Check::Unknown);
+    let mut start = Some((snapshot, transcript, drawn));
     Effect::new(move |_| {
         let Some(elements) = parts.elements() else { return };
-        let Some((cursor, transcript, drawn)) = start.take() else { return };
+        let Some((snapshot, transcript, drawn)) = start.take() else { return };
         let wants_more = Box::new(move || load_earlier(drawing, id, loading));
         let made = Drawing::new(elements, transcript, drawn, report, wants_more);
         drawing.set_value(Some(SendWrapper::new(made)));
-        listen(live, cursor, run, drawing);
+        listen(live, &snapshot, Shown { run, drawing, check });
     });
     on_cleanup(move || {
         drawing.try_update_value(Option::take);
@@ -145,7 +153,7 @@ pub fn Console(
                     </span>
                 </button>
             </div>
-            <ConsoleFooter run=Memo::new(move |_| run.get()) lines=report.lines full_page_link=!fill/>
+            <ConsoleFooter run=Memo::new(move |_| run.get()) lines=report.lines check full_page_link=!fill/>
         </section>
     }
 }
@@ -192,53 +200,75 @@ fn load_earlier(drawing: Stored, run: RunId, loading: RwSignal<Loading>) {
     }
 }
 
+/// What of a console changes with what arrives.
+#[derive(Clone, Copy)]
+struct Shown {
+    run: RwSignal<Run>,
+    drawing: Stored,
+    check: RwSignal<Check>,
+}
+
 /// Goes on with the page's stream from the snapshot's cursor, and with a new snapshot where that cannot be.
-fn listen(live: Live, cursor: crate::domain::cursor::Cursor, run: RwSignal<Run>, drawing: Stored) {
-    let Some(id) = run.try_with_untracked(|run| run.id) else { return };
+fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
+    let id = snapshot.run.id;
     let sink = Rc::new(Cell::new(None::<Sink>));
-    // What was shown is not what the run wrote: shown anew, but only once for each end, whatever the server says.
-    let healed = Cell::new(false);
+    let copy = Rc::new(RefCell::new(OwnCopy::new(snapshot)));
+    if let Some(true) = is_whole(&copy, &snapshot.run) {
+        shown.check.try_set(Check::Verified);
+    }
     let reload = {
-        let sink = Rc::clone(&sink);
-        move || {
+        let (sink, copy) = (Rc::clone(&sink), Rc::clone(&copy));
+        move |to_mend| {
             if let Some(sink) = sink.get() {
-                spawn_local(load_anew(id, run, drawing, sink));
+                spawn_local(load_anew(id, shown, Rc::clone(&copy), sink, to_mend));
             }
         }
     };
-    let heal = reload.clone();
+    let mend = reload.clone();
     let on_event = move |event: &StreamEvent, _: &_| match event {
         StreamEvent::Output(output) if output.run == id => {
-            if let Some(drawing) = existing(drawing) {
+            copy.borrow_mut().push(output);
+            if let Some(drawing) = existing(shown.drawing) {
                 drawing.push(output);
             }
         }
         StreamEvent::Run(now) if now.id == id => {
-            run.try_set((**now).clone());
+            shown.run.try_set((**now).clone());
         }
-        StreamEvent::End(end) if end.run == id => {
-            let complete = existing(drawing).is_none_or(|drawing| drawing.with_transcript(|transcript| transcript.bytes()) == end.bytes);
-            if !complete && !healed.replace(true) {
-                heal();
+        StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
+            Some(false) => mend(true),
+            is => {
+                shown.check.try_set(if is.is_some() { Check::Verified } else { Check::Unknown });
             }
-        }
+        },
         _ => {}
     };
-    let over = run.try_with_untracked(|run| run.status.is_final()) == Some(true);
-    let runs = if over { Vec::new() } else { vec![id] };
-    let options = SinkOptions::new(cursor).runs(Signal::stored(runs)).on_event(on_event).on_reset(reload);
+    let runs = if snapshot.run.status.is_final() { Vec::new() } else { vec![id] };
+    let options = SinkOptions::new(snapshot.cursor.clone()).runs(Signal::stored(runs)).on_event(on_event).on_reset(move || reload(false));
     sink.set(Some(live.sink(options)));
 }
 
+/// Whether the copy is all of a run that is over; none where that is not known, or it goes on.
+fn is_whole(copy: &RefCell<OwnCopy>, run: &Run) -> Option<bool> {
+    copy.borrow().is(run.bytes, run.digest.as_deref()?)
+}
+
 /// Loads a snapshot until one comes, and shows it in place of what was known.
-async fn load_anew(id: RunId, run: RwSignal<Run>, drawing: Stored, sink: Sink) {
+async fn load_anew(id: RunId, shown: Shown, copy: Rc<RefCell<OwnCopy>>, sink: Sink, to_mend: bool) {
     let mut pause = Duration::from_secs(1);
     loop {
         match load_console(id.to_string()).await {
             Ok(snapshot) => {
-                let Some(drawing) = existing(drawing) else { return };
+                let Some(drawing) = existing(shown.drawing) else { return };
+                copy.replace(OwnCopy::new(&snapshot));
+                shown.check.try_set(match is_whole(&copy, &snapshot.run) {
+                    Some(false) => Check::Differs,
+                    _ if to_mend => Check::Mended,
+                    Some(true) => Check::Verified,
+                    None => Check::Unknown,
+                });
                 drawing.with_transcript(|transcript| *transcript = Transcript::new(&snapshot));
-                run.try_set(snapshot.run);
+                shown.run.try_set(snapshot.run);
                 sink.restart(snapshot.cursor);
                 return;
             }
@@ -246,7 +276,7 @@ async fn load_anew(id: RunId, run: RwSignal<Run>, drawing: Stored, sink: Sink) {
             Err(_) => {
                 earlier::wait(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(30));
-                if existing(drawing).is_none() {
+                if existing(shown.drawing).is_none() {
                     return;
                 }
             }

@@ -86,8 +86,7 @@ impl Drop for Server {
 
 /// The end of a run whose program did what it should; of its output nothing is said.
 pub fn success() -> RunEnd {
-    let digest = format!("sha256:{:064}", 0);
-    RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(2), digest }
+    RunEnd { status: RunStatus::Succeeded, exit_code: Some(0), signal: None, reason: None, at: Timestamp(2) }
 }
 
 /// What came back.

@@ -23,8 +23,7 @@ use crate::{
 };
 use bytes::Bytes;
 use rustix::process::{Pid, Signal};
-use sha2::{Digest, Sha256};
-use std::{fmt::Write, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +73,6 @@ enum Found {
 /// How far the run's output is in the log.
 struct Progress {
     position: u64,
-    digest: Sha256,
     started: bool,
 }
 
@@ -103,7 +101,7 @@ impl Follower {
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress = self.progress(&run).await?;
+        let mut progress = Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -118,31 +116,13 @@ impl Follower {
                 }
                 Found::Left => return self.conclude(progress).await,
                 Found::Never(status, reason) => {
-                    let end =
-                        RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now(), digest: digest(progress.digest) };
+                    let end = RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now() };
                     self.store.run_ended(self.run, end).await?;
                     return self.remove_folder().await;
                 }
                 Found::Unknown => return Ok(()),
             }
         }
-    }
-
-    /// Takes up what is committed. The digest is over the committed bytes, not the spool's: they are what everybody else sees, and
-    /// after a power cut the spool may have fewer.
-    async fn progress(&self, run: &Run) -> Result<Progress, FollowError> {
-        let position = self.store.position(self.run).await?;
-        let mut digest = Sha256::new();
-        let mut hashed = 0;
-        while hashed < position {
-            let bytes = self.store.output(self.run, hashed, CHUNK).await?;
-            if bytes.is_empty() {
-                break;
-            }
-            hashed += bytes.len() as u64;
-            digest = spawn_blocking(move || digest.chain_update(&bytes)).await?;
-        }
-        Ok(Progress { position, digest, started: run.status == RunStatus::Running })
     }
 
     /// Finds the run's supervisor, or starts one where the run never had any.
@@ -230,13 +210,8 @@ impl Follower {
         }
         let bytes = Bytes::from(bytes);
         let position = position + bytes.len() as u64;
-        let digest = progress.digest.clone();
-        let hashed = spawn_blocking({
-            let bytes = bytes.clone();
-            move || digest.chain_update(&bytes)
-        });
         self.store.append_output(self.run, bytes, position).await?;
-        *progress = Progress { position, digest: hashed.await?, started: progress.started };
+        progress.position = position;
         Ok(full || all)
     }
 
@@ -248,12 +223,12 @@ impl Follower {
             self.end_orphan()?;
         }
         let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, digest(progress.digest)),
+            Some(ended) if ended.bytes == progress.position => outcome(ended),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
-                interrupted(reason, ended.at, progress)
+                interrupted(reason, ended.at)
             }
-            None => interrupted(self.why_interrupted()?, self.clock.now(), progress),
+            None => interrupted(self.why_interrupted()?, self.clock.now()),
         };
         self.store.run_ended(self.run, end).await?;
         self.remove_folder().await
@@ -285,7 +260,7 @@ impl Follower {
     }
 }
 
-fn outcome(ended: Ended, digest: String) -> RunEnd {
+fn outcome(ended: Ended) -> RunEnd {
     let (exit_code, signal, reason) = match ended.how {
         How::Exited(code) => (Some(code), None, None),
         How::Signalled(name) => (None, Some(name), None),
@@ -297,17 +272,9 @@ fn outcome(ended: Ended, digest: String) -> RunEnd {
         None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
         None => (RunStatus::Failed, reason),
     };
-    RunEnd { status, exit_code, signal, reason, at: ended.at, digest }
+    RunEnd { status, exit_code, signal, reason, at: ended.at }
 }
 
-fn interrupted(reason: String, at: Timestamp, progress: Progress) -> RunEnd {
-    let digest = digest(progress.digest);
-    RunEnd { status: RunStatus::Interrupted, exit_code: None, signal: None, reason: Some(reason), at, digest }
-}
-
-fn digest(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::from("sha256:"), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn interrupted(reason: String, at: Timestamp) -> RunEnd {
+    RunEnd { status: RunStatus::Interrupted, exit_code: None, signal: None, reason: Some(reason), at }
 }

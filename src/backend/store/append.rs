@@ -3,11 +3,12 @@
 
 use super::{
     chunks::chunks,
+    digests::digest_so_far,
     error::{Conflict, Missing, StoreError},
     rows,
     writer::Group,
 };
-use crate::domain::{id::RunId, run::RunStatus, timestamp::Timestamp};
+use crate::domain::{digest::OutputDigest, id::RunId, run::RunStatus, timestamp::Timestamp};
 use bytes::Bytes;
 use sqlx::Row;
 
@@ -28,6 +29,7 @@ pub(super) struct Live {
     bytes: u64,
     lines: u64,
     position: u64,
+    digest: OutputDigest,
     /// Output events of this group that are not in the database yet.
     rows: Vec<OutputRow>,
 }
@@ -73,7 +75,7 @@ impl Group {
         }
         let mut start = known.bytes;
         let mut rows = Vec::new();
-        for payload in chunks(bytes) {
+        for payload in chunks(bytes.clone()) {
             let seq = self.push_output(run, at, payload.clone());
             let length = payload.len() as u64;
             rows.push(OutputRow { seq, at, start, payload });
@@ -84,6 +86,7 @@ impl Group {
             live.lines += rows.iter().map(|row| line_feeds(&row.payload)).sum::<u64>();
             live.bytes = start;
             live.position = position;
+            live.digest.update(&bytes);
             live.rows.append(&mut rows);
         }
         Ok(())
@@ -95,13 +98,15 @@ impl Group {
             .fetch_optional(&mut self.connection)
             .await?
             .ok_or(StoreError::NotFound(Missing::Run))?;
+        let number = row.try_get(0)?;
         Ok(Live {
-            number: row.try_get(0)?,
+            number,
             status: rows::status(row.try_get(1)?)?,
             events: rows::unsigned(row.try_get(2)?),
             bytes: rows::unsigned(row.try_get(3)?),
             lines: rows::unsigned(row.try_get(4)?),
             position: rows::unsigned(row.try_get(5)?),
+            digest: digest_so_far(&mut self.connection, number).await?,
             rows: Vec::new(),
         })
     }
@@ -118,12 +123,13 @@ impl Group {
             for row in groups.remainder() {
                 bind(sqlx::query(INSERT_ONE), live.number, row).execute(&mut self.connection).await?;
             }
-            sqlx::query("update runs set events = ?2, bytes = ?3, lines = ?4, position = ?5 where number = ?1")
+            sqlx::query("update runs set events = ?2, bytes = ?3, lines = ?4, position = ?5, hashed = ?6 where number = ?1")
                 .bind(live.number)
                 .bind(live.events.cast_signed())
                 .bind(live.bytes.cast_signed())
                 .bind(live.lines.cast_signed())
                 .bind(live.position.cast_signed())
+                .bind(live.digest.put_down())
                 .execute(&mut self.connection)
                 .await?;
         }

@@ -3,6 +3,7 @@
 use super::{
     Store,
     append::Append,
+    digests::digest_so_far,
     error::{Conflict, Missing, StoreError},
     frame::EventKind,
     rows::{self, find_run, find_task, run_columns},
@@ -67,8 +68,6 @@ pub struct RunEnd {
     pub reason: Option<String>,
     /// When it ended.
     pub at: Timestamp,
-    /// `sha256:` and 64 hexadecimal digits over all its output.
-    pub digest: String,
 }
 
 impl Store {
@@ -310,7 +309,8 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
     run.signal = end.signal;
     run.reason = end.reason;
     run.ended_at = Some(end.at);
-    run.digest = Some(end.digest.clone());
+    let digest = digest_so_far(&mut group.connection, number).await?.finish();
+    run.digest = Some(digest.clone());
     let subject = Subject { task: None, run: Some((number, id)) };
     group.log(EventKind::Run, subject, end.at, &run).await?;
     // The task before the end: whoever reads the run alone sees its end as the last event there is of it.
@@ -327,7 +327,7 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
             .await?;
     // A status that somebody gave the task meanwhile stands, and so does the work of another run.
     set_task_status(group, run.task_id, word, end.at, |now| others == 0 && matches!(now, "pending" | "in_progress")).await?;
-    let last = End { run: id, status: run.status, exit_code: run.exit_code, events: run.events, bytes: run.bytes, digest: end.digest };
+    let last = End { run: id, status: run.status, exit_code: run.exit_code, events: run.events, bytes: run.bytes, digest };
     let seq = group.log(EventKind::End, subject, end.at, &last).await?;
     sqlx::query(
         "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8 where number = ?1",

@@ -3,6 +3,7 @@
 
 use super::{
     Store,
+    digests::digest_so_far,
     error::{Missing, StoreError},
     rows::{self, find_run, find_task, run_columns},
     runs::output,
@@ -158,7 +159,8 @@ async fn words(connection: &mut SqliteConnection, sql: &'static str) -> Result<V
 
 async fn console(connection: &mut SqliteConnection, cursor: &Cursor, number: i64, run: Run) -> Result<ConsoleSnapshot, StoreError> {
     let (text_start, bytes) = tail(connection, number, run.bytes, ConsoleSnapshot::MAX_TEXT).await?;
-    Ok(ConsoleSnapshot { cursor: cursor.clone(), run, text: String::from_utf8_lossy(&bytes).into_owned(), text_start })
+    let digest_so_far = if run.status.is_final() { None } else { Some(digest_so_far(connection, number).await?.put_down()) };
+    Ok(ConsoleSnapshot { cursor: cursor.clone(), run, text: String::from_utf8_lossy(&bytes).into_owned(), text_start, digest_so_far })
 }
 
 /// The last bytes of a run's output, at most `most`, and how many come before them. Where there are more it begins with a line, if one

@@ -1,6 +1,6 @@
 //! The line under a console: how the run stands, in words and a sign, what it came to, and what can be done with it.
 
-use super::earlier::address;
+use super::{earlier::address, own_copy::Check};
 use crate::{
     api::runs::CancelRun,
     domain::{
@@ -23,6 +23,9 @@ pub fn ConsoleFooter(
     /// How many lines its output has.
     #[prop(into)]
     lines: Signal<usize>,
+    /// Whether what the page shows is what the run wrote.
+    #[prop(into)]
+    check: Signal<Check>,
     /// Whether to offer the run's own page.
     full_page_link: bool,
 ) -> impl IntoView {
@@ -49,6 +52,7 @@ pub fn ConsoleFooter(
                 <li>
                     <Elapsed run/>
                 </li>
+                <li class="console-check" hidden=move || completeness(run, check).is_none()>{move || completeness(run, check)}</li>
                 <li class="console-unknown" hidden=move || unknown_since.get().is_none()>
                     {move || unknown_since.get().map(|at| format!("not known to run since {}", local(at)))}
                 </li>
@@ -103,6 +107,18 @@ fn silent_since(over: Memo<bool>) -> Signal<Option<Timestamp>> {
         is
     });
     Signal::derive(move || lost.get().filter(|_| !over.get()))
+}
+
+/// How complete what is shown of a run is, once it is over; none where nobody can know.
+fn completeness(run: Memo<Run>, check: Signal<Check>) -> Option<&'static str> {
+    match (run.with(|run| run.status), check.get()) {
+        (RunStatus::Queued | RunStatus::Running, _) | (RunStatus::Interrupted, Check::Unknown) => None,
+        (RunStatus::Interrupted, Check::Verified) => Some("verified"),
+        (_, Check::Unknown) => Some("complete"),
+        (_, Check::Verified) => Some("complete · verified"),
+        (_, Check::Mended) => Some("loaded anew, as this page had not got all of it"),
+        (_, Check::Differs) => Some("not verified: reload the page, or read the plain text"),
+    }
 }
 
 /// A sign for how a run stands, different for each word of it: colour alone says nothing to some.

@@ -264,7 +264,7 @@ mod tests {
             digest: None,
         };
         let cursor = Cursor { epoch: Epoch::new("e").expect("fits"), seq: 1 };
-        ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64 }
+        ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64, digest_so_far: None }
     }
 
     fn output(text: &str) -> Output {

@@ -1,0 +1,34 @@
+// That a console shows what the run wrote is checked by the page itself, by the digest that the run's end brings.
+import { expect, test } from "../fixtures";
+import { allLines, arrived, line, live, loadedSnapshots, submit, theConsole } from "../support/pages";
+
+const numbered = Array.from({ length: 20 }, (_, index) => `line ${index + 1}`);
+test("a run that arrived whole is said to be verified, whatever bytes it wrote", async ({ signedIn: page }) => {
+  await submit(page, "for i in $(seq 1 20); do echo line $i; sleep 0.02; done; printf 'no \\377text\\376\\n'");
+  const check = theConsole(page).locator(".console-check");
+  await expect(check).toHaveText("complete · verified");
+  await page.reload();
+  await expect(check, "the text alone does not say which bytes they were").toHaveText("complete");
+});
+
+test("a page that comes when all is over verifies what it was given", async ({ signedIn: page, server }) => {
+  const { run, task } = await server.api.submit("seq -f 'line %g' 1 20");
+  await server.api.ended(run.id);
+  await page.goto(`/tasks/${task.id}`);
+  await expect(theConsole(page).locator(".console-check")).toHaveText("complete · verified");
+});
+
+test("a stream that was altered on its way is found out, and the console shows what was really written", async ({ signedIn: page, reverseProxy: proxy }) => {
+  proxy.streamsAre = (text) => text.replace(/line 7\b/, "line X");
+  await page.goto(proxy.url);
+  await page.getByLabel("Prompt").fill("sleep 1; for i in $(seq 1 20); do echo line $i; sleep 0.02; done");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await arrived(page);
+  const loaded = loadedSnapshots(page);
+  await expect(line(page, "line X")).toBeVisible();
+  await expect(theConsole(page).locator(".console-check")).toHaveText("loaded anew, as this page had not got all of it");
+  await expect(line(page, "line 7")).toBeVisible();
+  expect(await allLines(page)).toEqual(numbered);
+  await live(page);
+  expect(loaded, "once is enough").toHaveLength(1);
+});
