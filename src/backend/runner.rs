@@ -6,7 +6,9 @@ mod folder;
 mod follower;
 mod launch;
 mod link;
+mod orphans;
 mod process;
+mod process_tree;
 pub mod supervisor;
 pub mod table;
 

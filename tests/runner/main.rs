@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
 mod ends;
+mod leftovers;
 mod place;
 mod restarts;
 

@@ -76,6 +76,9 @@ pub(super) struct Ended {
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
+    /// Processes of the run that could not be ended.
+    #[serde(default)]
+    pub left: Vec<i32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

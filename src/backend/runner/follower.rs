@@ -7,7 +7,7 @@ use super::{
     folder::{Ended, How, RunFolder, Spec, Stopped},
     launch,
     link::Link,
-    process,
+    orphans, process,
     table::RunnerTable,
 };
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use rustix::process::{Pid, Signal};
 use sha2::{Digest, Sha256};
 use std::{fmt::Write, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::sleep};
@@ -242,41 +241,36 @@ impl Follower {
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, mut progress: Progress) -> Result<(), FollowError> {
-        while self.take(&mut progress, true).await? {}
-        let ended = self.folder.ended()?;
-        if ended.is_none() {
-            self.end_orphan()?;
+        let mut orphans = 0;
+        if self.folder.ended()?.is_none() {
+            // A program that nobody holds any more must not go on unseen.
+            let (folder, run) = (self.folder.clone(), self.run);
+            orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
-        let end = match ended {
+        while self.take(&mut progress, true).await? {}
+        let end = match self.folder.ended()? {
             Some(ended) if ended.bytes == progress.position => outcome(ended, digest(progress.digest)),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
                 interrupted(reason, ended.at, progress)
             }
-            None => interrupted(self.why_interrupted()?, self.clock.now(), progress),
+            None => interrupted(self.why_interrupted(orphans)?, self.clock.now(), progress),
         };
         self.store.run_ended(self.run, end).await?;
         self.remove_folder().await
     }
 
-    fn why_interrupted(&self) -> io::Result<String> {
+    fn why_interrupted(&self, orphans: usize) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
         };
-        Ok(if restarted { "the machine was restarted" } else { "the process that held it is gone" }.to_owned())
-    }
-
-    /// A program that nobody holds any more must not go on unseen. That it is the one that was started is known by its birth.
-    fn end_orphan(&self) -> io::Result<()> {
-        if let Some(started) = self.folder.started()?
-            && started.birth.is_some()
-            && process::birth(started.pid) == started.birth
-            && let Some(group) = Pid::from_raw(started.pid)
-        {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
-        Ok(())
+        let gone = "the process that held it is gone";
+        Ok(match orphans {
+            _ if restarted => "the machine was restarted".to_owned(),
+            0 => format!("{gone}, and its program with it"),
+            _ => format!("{gone}; what it had started was ended"),
+        })
     }
 
     async fn remove_folder(&self) -> Result<(), FollowError> {
@@ -286,6 +280,9 @@ impl Follower {
 }
 
 fn outcome(ended: Ended, digest: String) -> RunEnd {
+    if !ended.left.is_empty() {
+        tracing::warn!(processes = ?ended.left, "a run has ended, but not all that it had started could be ended");
+    }
     let (exit_code, signal, reason) = match ended.how {
         How::Exited(code) => (Some(code), None, None),
         How::Signalled(name) => (None, Some(name), None),

@@ -82,7 +82,7 @@ fn hold(folder: &Path) -> Result<(), String> {
     let clock = Clock::system();
     match program::start(&spec) {
         Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0 };
+            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0, left: Vec::new() };
             conclude(&folder, &spool, &ended);
         }
         Ok(running) => {
@@ -99,6 +99,7 @@ fn hold(folder: &Path) -> Result<(), String> {
                 followers,
                 stop: None,
                 exit: None,
+                alone: false,
                 stalled: None,
                 last_output: Instant::now(),
             };
@@ -163,8 +164,8 @@ fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
 enum News {
     /// The program ended.
     Exited(How, Timestamp),
-    /// Something else that it had started ended.
-    Reaped,
+    /// All that it had started has ended too.
+    Alone,
     /// Somebody sent SIGTERM.
     Terminate,
 }
@@ -206,6 +207,8 @@ struct Supervision {
     unsaid: Option<Started>,
     stop: Option<Stop>,
     exit: Option<Exit>,
+    /// Nothing that the program has started is left.
+    alone: bool,
     /// The disk is full; until then nothing is read from the program, which waits as it would for a slow terminal.
     stalled: Option<Instant>,
     last_output: Instant,
@@ -216,19 +219,22 @@ impl Supervision {
         loop {
             self.write();
             let now = Instant::now();
-            let group_lives = self.exit.is_some() && self.stop.is_some() && self.running.group_lives();
+            if self.is_over(now) {
+                break;
+            }
+            if self.stop.is_none() && self.is_drained(now) {
+                self.stop = Some(Stop::clear(now));
+            }
             if let Some(stop) = &mut self.stop {
                 stop.advance(now, &self.running, self.exit.is_some());
             }
-            if self.is_over(now, group_lives) {
-                break;
-            }
-            self.wait(now, group_lives);
+            self.wait(now);
         }
         // There is always an exit here, as nothing else ends the loop.
         if let Some(exit) = self.exit {
-            let stopped = self.stop.map(|stop| stop.why);
-            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length() };
+            let stopped = self.stop.as_ref().and_then(|stop| stop.why);
+            let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
+            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length(), left };
             conclude(&self.folder, &self.spool, &ended);
         }
     }
@@ -264,22 +270,25 @@ impl Supervision {
         Ok(())
     }
 
-    fn is_over(&self, now: Instant, group_lives: bool) -> bool {
+    /// The program has ended and nothing more of its output is waited for.
+    fn is_drained(&self, now: Instant) -> bool {
         let Some(exit) = &self.exit else { return false };
         let silent = now >= exit.seen.max(self.last_output) + SILENCE || now >= exit.seen + DRAIN;
-        let drained = self.running.output.is_none() || silent;
-        let stopped = match &self.stop {
-            Some(stop) => !group_lives || stop.is_spent(now),
-            None => true,
-        };
-        drained && stopped && self.stalled.is_none()
+        (self.running.output.is_none() || silent) && self.stalled.is_none()
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.is_drained(now) && (self.is_alone() || self.stop.as_ref().is_some_and(|stop| stop.is_given_up(now)))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.alone || (!children::INHERITED && !self.running.group_lives())
     }
 
     /// Waits for whatever happens next and takes it in.
-    fn wait(&mut self, now: Instant, group_lives: bool) {
+    fn wait(&mut self, now: Instant) {
         let ends = self.exit.as_ref().map(|exit| (exit.seen.max(self.last_output) + SILENCE).min(exit.seen + DRAIN));
-        // Only children tell of their end; other members of the group have to be looked after.
-        let look_again = group_lives.then(|| now + Duration::from_millis(50));
+        let look_again = (self.exit.is_some() && !children::INHERITED).then(|| now + Duration::from_millis(50));
         let stop = self.stop.as_ref().and_then(|stop| stop.next(now));
         let deadlines = [self.stalled, stop, ends.filter(|at| *at > now), look_again];
         let timeout = deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
@@ -316,7 +325,7 @@ impl Supervision {
                     self.exit = Some(Exit { how, at, seen: Instant::now() });
                     self.running.let_go();
                 }
-                News::Reaped => {}
+                News::Alone => self.alone = true,
                 News::Terminate => self.request(Stopped::Terminated),
             }
         }
