@@ -29,7 +29,7 @@ async fn what_a_cancelled_run_has_started_ends_with_it() {
     server.until(run.id, "up", |run| run.bytes > 0).await;
     let pids = files.each_ref().map(|file| pid_in(file));
     assert!(pids.into_iter().all(lives));
-    server.runners.cancel(run.id).await.expect("asked");
+    server.runners.cancel(run.id, "a test").await.expect("asked");
     assert_eq!(server.end(run.id).await.0.status, RunStatus::Cancelled);
     assert_eq!(pids.map(lives), [false; 3]);
     server.leave().await;
@@ -80,7 +80,9 @@ async fn processes_that_flee_are_caught() {
     fs::write(&fugitive, "#!/bin/sh\ntrap '' HUP INT TERM\n: > \"$0.flees\"\nsleep 0.02\nsetsid \"$0\" &\n").expect("written");
     fs::set_permissions(&fugitive, fs::Permissions::from_mode(0o700)).expect("executable");
     let name = fugitive.to_string_lossy().into_owned();
-    let (_, text) = server.run(&format!("for i in 1 2 3 4 5 6; do '{name}' & done; until test -e '{name}.flees'; do sleep 0.01; done; echo gone")).await;
+    let (_, text) = server
+        .run(&format!("for i in 1 2 3 4 5 6; do '{name}' & done; until test -e '{name}.flees'; do sleep 0.01; done; echo gone"))
+        .await;
     assert_eq!(text, "gone\n");
     // The one that is about to end has left another one before.
     let line = |pid: i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -114,7 +116,7 @@ async fn what_a_killed_supervisor_has_left_is_found_and_ended() {
     assert!(bytes.ends_with(b"up\n"));
     assert_eq!(pids.map(lives), [false; 3]);
     assert!(lives(of_other), "another run is left alone");
-    server.runners.cancel(other.id).await.expect("asked");
+    server.runners.cancel(other.id, "a test").await.expect("asked");
     assert_eq!(server.end(other.id).await.0.status, RunStatus::Cancelled);
     server.leave().await;
 }

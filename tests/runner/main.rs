@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
+mod cancel;
 mod ends;
 mod leftovers;
 mod place;

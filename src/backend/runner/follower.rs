@@ -4,7 +4,7 @@
 
 use super::{
     characters::whole_characters,
-    folder::{Ended, How, RunFolder, Spec, Stopped},
+    folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
     launch,
     link::Link,
     orphans, process,
@@ -17,14 +17,14 @@ use crate::{
     },
     domain::{
         id::RunId,
-        run::{Run, RunStatus},
+        run::{Run, RunStatus, Stopping},
         timestamp::Timestamp,
     },
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::{fmt::Write, io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read from a spool and committed at once.
@@ -43,6 +43,8 @@ pub(super) struct Follower {
     pub(super) exe: PathBuf,
     /// Somebody asked for the end of the run.
     pub(super) cancel: CancellationToken,
+    /// Tells that somebody has asked for the end of a run, this one or another, be it the first time or not.
+    pub(super) asked: watch::Receiver<()>,
     /// The server ends; the run does not.
     pub(super) shutdown: CancellationToken,
     pub(super) clock: Clock,
@@ -75,6 +77,8 @@ struct Progress {
     position: u64,
     digest: Sha256,
     started: bool,
+    /// What is committed of it.
+    reached: Option<Reached>,
 }
 
 impl Follower {
@@ -141,7 +145,7 @@ impl Follower {
             hashed += bytes.len() as u64;
             digest = spawn_blocking(move || digest.chain_update(&bytes)).await?;
         }
-        Ok(Progress { position, digest, started: run.status == RunStatus::Running })
+        Ok(Progress { position, digest, started: run.status == RunStatus::Running, reached: None })
     }
 
     /// Finds the run's supervisor, or starts one where the run never had any.
@@ -164,7 +168,9 @@ impl Follower {
                 return Ok(Found::Left);
             }
             if self.cancel.is_cancelled() {
-                return Ok(Found::Never(RunStatus::Cancelled, Some("before it was started".into())));
+                let before = "before it was started";
+                let reason = self.cancelled_by()?.map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
+                return Ok(Found::Never(RunStatus::Cancelled, Some(reason)));
             }
             if self.shutdown.is_cancelled() {
                 return Ok(Found::Unknown);
@@ -187,22 +193,29 @@ impl Follower {
 
     /// Follows while the supervisor lives; false where the server ends first.
     async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
-        let mut asked = false;
+        let mut asked = self.asked.clone();
+        let mut told = 0;
         loop {
             let more = self.take(progress, false).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
-            if self.cancel.is_cancelled() && !asked {
-                asked = true;
-                link.cancel().await;
+            asked.mark_unchanged();
+            if self.cancel.is_cancelled() {
+                // One that could not be written down counts as well.
+                let requests = self.folder.requests()?.len().max(1);
+                for number in told + 1..=requests {
+                    link.cancel(number).await;
+                }
+                told = requests;
             }
             if more {
                 continue;
             }
             tokio::select! {
                 look = link.wait() => if !look { return Ok(true) },
-                () = self.cancel.cancelled(), if !asked => {}
+                () = self.cancel.cancelled(), if told == 0 => {}
+                Ok(()) = asked.changed(), if told > 0 => {}
                 () = self.shutdown.cancelled() => {}
             }
         }
@@ -220,6 +233,7 @@ impl Follower {
             self.store.run_started(self.run, started.at).await?;
             progress.started = true;
         }
+        self.take_reached(progress).await?;
         let full = bytes.len() == CHUNK;
         if full || !all {
             bytes.truncate(whole_characters(&bytes));
@@ -235,8 +249,28 @@ impl Follower {
             move || digest.chain_update(&bytes)
         });
         self.store.append_output(self.run, bytes, position).await?;
-        *progress = Progress { position, digest: hashed.await?, started: progress.started };
+        (progress.position, progress.digest) = (position, hashed.await?);
         Ok(full || all)
+    }
+
+    /// Takes how far the end has come that was asked for.
+    async fn take_reached(&self, progress: &mut Progress) -> Result<(), FollowError> {
+        let reached = self.folder.reached()?;
+        if let Some(reached) = reached.filter(|reached| progress.reached.as_ref() != Some(reached)) {
+            let by = match reached.requests.checked_sub(1) {
+                Some(last) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
+                None => "a signal to what holds it".to_owned(),
+            };
+            let stopping = Stopping { signal: reached.signal.clone(), by, at: reached.at };
+            self.store.run_stopping(self.run, stopping).await?;
+            progress.reached = Some(reached);
+        }
+        Ok(())
+    }
+
+    /// Who was the first to ask for the end, for a sentence.
+    fn cancelled_by(&self) -> io::Result<Option<String>> {
+        Ok(self.folder.requests()?.first().map(|asked| format!("by {}", asked.by)))
     }
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
@@ -249,7 +283,7 @@ impl Follower {
         }
         while self.take(&mut progress, true).await? {}
         let end = match self.folder.ended()? {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, digest(progress.digest)),
+            Some(ended) if ended.bytes == progress.position => outcome(ended, self.cancelled_by()?, digest(progress.digest)),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
                 interrupted(reason, ended.at, progress)
@@ -279,7 +313,7 @@ impl Follower {
     }
 }
 
-fn outcome(ended: Ended, digest: String) -> RunEnd {
+fn outcome(ended: Ended, cancelled_by: Option<String>, digest: String) -> RunEnd {
     if !ended.left.is_empty() {
         tracing::warn!(processes = ?ended.left, "a run has ended, but not all that it had started could be ended");
     }
@@ -289,7 +323,7 @@ fn outcome(ended: Ended, digest: String) -> RunEnd {
         How::NotStarted(reason) => (None, None, Some(reason)),
     };
     let (status, reason) = match ended.stopped {
-        Some(Stopped::Cancelled) => (RunStatus::Cancelled, reason),
+        Some(Stopped::Cancelled) => (RunStatus::Cancelled, cancelled_by),
         Some(Stopped::Terminated) => (RunStatus::Interrupted, Some("the process that held it was told to end (SIGTERM)".to_owned())),
         None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
         None => (RunStatus::Failed, reason),

@@ -10,7 +10,7 @@ mod spool;
 mod stop;
 
 use super::{
-    folder::{Begun, Ended, How, RunFolder, Started, Stopped},
+    folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     process,
 };
 use crate::{
@@ -98,6 +98,8 @@ fn hold(folder: &Path) -> Result<(), String> {
                 told,
                 followers,
                 stop: None,
+                requests: 0,
+                clock,
                 exit: None,
                 alone: false,
                 stalled: None,
@@ -206,6 +208,9 @@ struct Supervision {
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
+    /// How often somebody has asked for the end.
+    requests: usize,
+    clock: Clock,
     exit: Option<Exit>,
     /// Nothing that the program has started is left.
     alone: bool,
@@ -225,9 +230,7 @@ impl Supervision {
             if self.stop.is_none() && self.is_drained(now) {
                 self.stop = Some(Stop::clear(now));
             }
-            if let Some(stop) = &mut self.stop {
-                stop.advance(now, &self.running, self.exit.is_some());
-            }
+            self.advance(now);
             self.wait(now);
         }
         // There is always an exit here, as nothing else ends the loop.
@@ -236,6 +239,21 @@ impl Supervision {
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
             let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length(), left };
             conclude(&self.folder, &self.spool, &ended);
+        }
+    }
+
+    /// Takes the step that is due towards the end, and tells of it.
+    fn advance(&mut self, now: Instant) {
+        let Some(stop) = &mut self.stop else { return };
+        let reached = stop.advance(now, &self.running, self.exit.is_some());
+        if let Some(signal) = reached.filter(|_| stop.why.is_some()) {
+            let signal = process::signal_name(signal.as_raw());
+            let reached = Reached { signal, at: self.clock.now(), requests: self.requests };
+            // That it cannot be said is no reason not to go on with it.
+            if let Err(error) = self.folder.write_reached(&reached) {
+                let _ = writeln!(io::stderr(), "how far the end has come cannot be written: {error}");
+            }
+            self.followers.poke();
         }
     }
 
@@ -311,8 +329,10 @@ impl Supervision {
         if readable {
             self.read();
         }
-        if ready[1..].contains(&true) && self.followers.listen_to_all() {
-            self.request(Stopped::Cancelled);
+        if ready[1..].contains(&true)
+            && let Some(requests) = self.followers.listen_to_all()
+        {
+            self.cancel(requests);
         }
     }
 
@@ -328,6 +348,19 @@ impl Supervision {
                 News::Alone => self.alone = true,
                 News::Terminate => self.request(Stopped::Terminated),
             }
+        }
+    }
+
+    /// The first request begins the end, and each further one takes the next step towards it at once.
+    fn cancel(&mut self, requests: usize) {
+        let mut new = requests.saturating_sub(self.requests);
+        self.requests += new;
+        if new > 0 && self.stop.is_none() {
+            self.request(Stopped::Cancelled);
+            new -= 1;
+        }
+        if let Some(stop) = &mut self.stop {
+            stop.hurry(new);
         }
     }
 

@@ -23,6 +23,7 @@ fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         simple(1, "foundation", include_str!("../../../migrations/0001_foundation.sql")),
         simple(2, "settings", include_str!("../../../migrations/0002_settings.sql")),
+        simple(3, "stopping", include_str!("../../../migrations/0003_stopping.sql")),
     ])
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Stop {
     /// The next step, and when it is due; after the last one that is repeated.
     step: usize,
     due: Instant,
+    /// How many steps are to be taken before they are due.
+    hurried: usize,
     /// When there was nothing more to do than to repeat it.
     killing: Option<Instant>,
     /// Whether those whom the program left behind have been told that it is gone.
@@ -47,7 +49,12 @@ impl Stop {
     }
 
     fn by(steps: &'static [&'static [Signal]], apart: Duration, why: Option<Stopped>, now: Instant) -> Self {
-        Stop { why, steps, apart, step: 0, due: now, killing: None, hung_up: why.is_none(), left: Vec::new() }
+        Stop { why, steps, apart, step: 0, due: now, hurried: 0, killing: None, hung_up: why.is_none(), left: Vec::new() }
+    }
+
+    /// Takes so many of the steps that are left at once.
+    pub(super) fn hurry(&mut self, steps: usize) {
+        self.hurried = self.hurried.saturating_add(steps);
     }
 
     /// When there is something to do next.
@@ -65,25 +72,39 @@ impl Stop {
         self.left
     }
 
-    /// Does what is due.
-    pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) {
+    /// Does what is due; says what was sent where that is a step.
+    pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) -> Option<Signal> {
         if exited && !self.hung_up {
             // A terminal does the same for its group when the first process of the session ends.
             self.hung_up = true;
             running.signal(Signal::HUP);
         }
-        if now < self.due || self.is_given_up(now) {
-            return;
+        let mut reached = None;
+        while self.step < self.steps.len() && (now >= self.due || self.hurried > 0) {
+            if now < self.due {
+                self.hurried -= 1;
+            }
+            reached = self.take_step(now, running);
         }
-        let Some(signals) = self.steps.get(self.step).or(self.steps.last()) else { return };
-        for signal in *signals {
+        if self.killing.is_some() && now >= self.due && !self.is_given_up(now) {
+            self.left = running.signal(Signal::KILL);
+            self.due = now + AGAIN;
+        }
+        reached
+    }
+
+    fn take_step(&mut self, now: Instant, running: &Running) -> Option<Signal> {
+        let signals = *self.steps.get(self.step)?;
+        for signal in signals {
             self.left = running.signal(*signal);
         }
         self.step += 1;
-        let is_last = self.step >= self.steps.len();
-        self.due = now + if is_last { AGAIN } else { self.apart };
-        if is_last && self.killing.is_none() {
+        if self.step < self.steps.len() {
+            self.due = now + self.apart;
+        } else {
+            self.due = now + AGAIN;
             self.killing = Some(now);
         }
+        signals.last().copied()
     }
 }
