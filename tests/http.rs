@@ -138,11 +138,29 @@ async fn a_run_can_be_cancelled_while_it_runs() {
     assert_eq!(events.find("output").await.data["text"], "begun\n");
     assert_eq!(server.call(Method::POST, &format!("{path}/cancellation")).send().await.status, StatusCode::ACCEPTED);
     assert_eq!(events.find("end").await.data["status"], "cancelled");
+    assert_eq!(server.get(&path).await.json()["reason"], "by the token from the environment");
     let late = server.call(Method::POST, &format!("{path}/cancellation")).send().await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     late.problem();
     let nobody = server.call(Method::POST, &format!("/api/v1/runs/{SOME_ID}/cancellation")).send().await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_run_says_which_browser_has_cancelled_it() {
+    let server = start().await;
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+    let link = server.link().await;
+    let cookie = server.anonymous(Method::GET, &link).with("user-agent", firefox).send().await.cookie();
+    let made = server.post("/api/v1/runs", json!({ "prompt": "echo begun; sleep 60" })).await.json();
+    let id = made["run"]["id"].as_str().expect("an id");
+    let mut events = server.call(Method::GET, &format!("/api/v1/runs/{id}/events")).events().await;
+    events.find("output").await;
+    let form = server.browse(Method::POST, "/actions/cancel-run", &cookie).with("accept", "text/html");
+    let answer = form.body("application/x-www-form-urlencoded", format!("run_id={id}")).send().await;
+    assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text());
+    events.find("end").await;
+    assert_eq!(server.get(&format!("/api/v1/runs/{id}")).await.json()["reason"], "by Firefox on Linux");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use crate::{
     api::{error::ApiError, pages::Notice, runs::PromptDraft},
     backend::{
         Backend,
+        auth::{Auth, Caller},
         runner::RunnerError,
         store::{Conflict, Missing, StoreError},
     },
@@ -18,6 +19,19 @@ use leptos_axum::ResponseOptions;
 pub fn backend() -> Result<Backend, ApiError> {
     use_context::<Backend>().ok_or_else(|| {
         tracing::error!("a server function ran without the backend in its context");
+        ApiError::Failed
+    })
+}
+
+/// Who asks, in words for people.
+pub async fn caller() -> Result<String, ApiError> {
+    let caller = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Caller>().cloned());
+    let (Some(auth), Some(caller)) = (use_context::<Auth>(), caller) else {
+        tracing::error!("a server function ran without the caller in its context");
+        return Err(ApiError::Failed);
+    };
+    auth.name_of(&caller).await.map_err(|error| {
+        tracing::error!("who asks cannot be told: {error}");
         ApiError::Failed
     })
 }

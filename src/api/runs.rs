@@ -127,20 +127,20 @@ pub async fn run_again(
     }
 }
 
-/// Asks for a run to be ended.
+/// Asks for a run to be ended; asked again, for the next step towards it at once.
 #[server(prefix = "/actions", endpoint = "cancel-run", output = Answer)]
 pub async fn cancel_run(
     /// Which run.
     run_id: String,
 ) -> Result<(), ApiError> {
     use crate::{
-        api_context::{backend, refused},
+        api_context::{backend, caller, refused},
         domain::id::RunId,
     };
 
-    let backend = backend()?;
+    let (backend, by) = (backend()?, caller().await?);
     let run_id: RunId = run_id.parse().map_err(|_| refused(ApiError::NoSuchRun, "/", None))?;
     let task = backend.store.run(run_id).await.ok().flatten().map(|run| run.task_id);
     let page = task.map_or_else(|| "/".to_owned(), |task| format!("/tasks/{task}"));
-    backend.runners.cancel(run_id).await.map_err(|error| refused(error.into(), &page, None))
+    backend.runners.cancel(run_id, &by).await.map_err(|error| refused(error.into(), &page, None))
 }

@@ -14,7 +14,7 @@ use super::{
     clock::Clock,
     store::{LinkUse, Session, SessionId, Store, StoreError, TokenId},
 };
-use crate::domain::timestamp::Timestamp;
+use crate::domain::{timestamp::Timestamp, user_agent};
 use endings::Endings;
 use password::Passwords;
 use std::{fmt, sync::Arc};
@@ -210,6 +210,23 @@ impl Auth {
         let count = self.store.delete_sessions(but).await?;
         self.endings.ring();
         Ok(count)
+    }
+
+    /// Who a caller is, in words for people: `Firefox on Linux`, `the token "ci"`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn name_of(&self, caller: &Caller) -> Result<String, AuthError> {
+        let name = match caller {
+            Caller::Session(id) => {
+                self.sessions().await?.into_iter().find(|session| session.id == *id).map(|s| user_agent::in_words(&s.user_agent))
+            }
+            Caller::Token(id) => {
+                self.tokens().await?.into_iter().find(|token| token.id == *id).map(|token| format!("the token {:?}", token.name))
+            }
+            Caller::ConfiguredToken => Some("the token from the environment".to_owned()),
+        };
+        Ok(name.unwrap_or_else(|| "somebody who has signed out".to_owned()))
     }
 
     /// Waits until a caller may no longer be here, and says why in words. The token from the environment is good for ever.

@@ -6,7 +6,9 @@ mod folder;
 mod follower;
 mod launch;
 mod link;
+mod orphans;
 mod process;
+mod process_tree;
 pub mod supervisor;
 pub mod table;
 
@@ -15,7 +17,7 @@ use super::{
     store::{NewRun, Store, StoreError, Submitted},
 };
 use crate::domain::{id::RunId, limits::Invalid};
-use folder::RunFolder;
+use folder::{Asked, RunFolder};
 use follower::Follower;
 use std::{
     collections::HashMap,
@@ -24,6 +26,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use table::RunnerTable;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Starts, follows and cancels runs; a cheap clone of one.
@@ -40,6 +43,8 @@ struct Shared {
     followers: TaskTracker,
     /// The runs that are followed, each with what asks for its end. A plain mutex: it is held for single look-ups, never across an await.
     followed: Mutex<HashMap<RunId, CancellationToken>>,
+    /// Tells all followers that somebody has asked for the end of a run; what was asked stands in its folder.
+    asked: watch::Sender<()>,
 }
 
 /// Why a run was not accepted or not cancelled.
@@ -73,6 +78,7 @@ impl Runners {
             shutdown: shutdown.child_token(),
             followers: TaskTracker::new(),
             followed: Mutex::default(),
+            asked: watch::Sender::default(),
         }))
     }
 
@@ -113,20 +119,23 @@ impl Runners {
         submission.await.unwrap_or(Err(RunnerError::Store(StoreError::Closed)))
     }
 
-    /// Asks for the end of a run, queued or running; its end comes as an event. Asking twice does nothing more.
+    /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
+    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL.
     ///
     /// # Errors
     /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].
-    pub async fn cancel(&self, id: RunId) -> Result<(), RunnerError> {
+    pub async fn cancel(&self, id: RunId, by: &str) -> Result<(), RunnerError> {
         let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
         if run.status.is_final() {
             return Err(RunnerError::AlreadyEnded);
         }
         let folder = RunFolder::new(&self.0.folders, id);
-        if let Err(error) = folder.request_cancel() {
+        let asked = Asked { by: by.to_owned(), at: Clock::system().now() };
+        if let Err(error) = folder.request_cancel(&asked) {
             tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
         }
         self.follow(id).cancel();
+        self.0.asked.send_replace(());
         Ok(())
     }
 
@@ -173,6 +182,7 @@ impl Runners {
             folder: RunFolder::new(&self.0.folders, id),
             exe: self.0.exe.clone(),
             cancel: cancel.clone(),
+            asked: self.0.asked.subscribe(),
             shutdown: self.0.shutdown.clone(),
             clock: Clock::system(),
         };

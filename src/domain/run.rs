@@ -61,6 +61,24 @@ impl Read for RunStatus {
     }
 }
 
+/// How far the end of a run has come that somebody asked for, or a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stopping {
+    /// The signal that its programs were sent last: `SIGINT`, then `SIGTERM`, then `SIGKILL`.
+    pub signal: String,
+    /// Who or what asked for it, in words: `Firefox on Linux`.
+    pub by: String,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+impl Read for Stopping {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Stopping { signal: members.take("signal")?, by: members.take("by")?, at: members.take("at")? })
+    }
+}
+
 /// One execution of a prompt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +103,9 @@ pub struct Run {
     /// Why it ended as it did, in words, where exit code and signal do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// While it is being stopped: how far that has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stopping>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its program was started.
@@ -114,6 +135,7 @@ impl Read for Run {
             exit_code: members.take("exitCode")?,
             signal: members.take("signal")?,
             reason: members.take("reason")?,
+            stopping: members.take("stopping")?,
             created_at: members.take("createdAt")?,
             started_at: members.take("startedAt")?,
             ended_at: members.take("endedAt")?,
@@ -127,7 +149,7 @@ impl Read for Run {
 
 impl Run {
     /// How the run ended or stands, as a sentence of few words: "succeeded", "failed with exit code 3", "ended by SIGKILL",
-    /// "could not be started: …".
+    /// "failed: could not be started: …", "cancelled by …".
     #[must_use]
     pub fn outcome(&self) -> String {
         let because = |words: &str| match &self.reason {
@@ -141,7 +163,10 @@ impl Run {
             (RunStatus::Failed, Some(code), _) => format!("failed with exit code {code}"),
             (RunStatus::Failed, None, Some(signal)) => format!("ended by {signal}"),
             (RunStatus::Failed, None, None) => because("failed"),
-            (RunStatus::Cancelled, ..) => because("cancelled"),
+            (RunStatus::Cancelled, ..) => match &self.reason {
+                Some(reason) => format!("cancelled {reason}"),
+                None => "cancelled".into(),
+            },
             (RunStatus::Interrupted, ..) => because("interrupted"),
         }
     }
@@ -175,13 +200,15 @@ mod tests {
     #[test]
     fn a_run_round_trips() {
         let ended = Run { status: RunStatus::Failed, signal: Some("SIGKILL".into()), reason: Some("x".into()), lines: 3, ..run() };
-        for run in [run(), ended] {
+        let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
+        let stopping = Run { stopping: Some(stopping), ..run() };
+        for run in [run(), ended, stopping] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);
         }
         let written = serde_json::to_value(run()).expect("JSON");
         assert_eq!(written["exitCode"], json!(null), "what is not there yet is said to be null");
-        assert_eq!(written.get("signal"), None);
+        assert_eq!((written.get("signal"), written.get("stopping")), (None, None));
     }
 
     #[test]
@@ -195,5 +222,6 @@ mod tests {
         assert_eq!(outcome(RunStatus::Failed, None, None, Some("there is no program x")), "failed: there is no program x");
         assert_eq!(outcome(RunStatus::Interrupted, None, None, Some("the machine restarted")), "interrupted: the machine restarted");
         assert_eq!(outcome(RunStatus::Cancelled, None, Some("SIGINT"), None), "cancelled");
+        assert_eq!(outcome(RunStatus::Cancelled, Some(0), None, Some("by Firefox on Linux")), "cancelled by Firefox on Linux");
     }
 }

@@ -16,11 +16,12 @@ use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 /// The pages of the application and the server functions, with what they work on as their context.
 pub fn routes(state: &AppState) -> Router<AppState> {
     let options = state.leptos.clone();
-    let backend = state.backend.clone();
+    let (backend, auth) = (state.backend.clone(), state.auth.clone());
     // So that a page names the chunks that it needs in its head, instead of the browser finding out one after another.
     let chunks = (format!("/{}", options.site_pkg_dir), assets::chunks(), assets::CHUNK_LOADER.to_owned());
     let context = move || {
         provide_context(backend.clone());
+        provide_context(auth.clone());
         provide_context(WasmSplitManifest(ArcStoredValue::new(chunks.clone())));
         provide_policy();
     };

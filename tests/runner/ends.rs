@@ -52,16 +52,16 @@ async fn cancel_ends_the_whole_group() {
         server.until(run.id, "up", |run| run.bytes > 0).await;
         let background = pid_in(&pid);
         let asked = Instant::now();
-        server.runners.cancel(run.id).await.expect("asked");
-        server.runners.cancel(run.id).await.expect("asked twice");
+        server.runners.cancel(run.id, "a test").await.expect("asked");
+        server.runners.cancel(run.id, "a test").await.expect("asked twice");
         let (run, bytes) = server.end(run.id).await;
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
         assert_eq!((run.status, bytes.as_slice()), (RunStatus::Cancelled, &b"up\n"[..]));
         assert!(!lives(background));
-        assert!(matches!(server.runners.cancel(run.id).await, Err(RunnerError::AlreadyEnded)));
+        assert!(matches!(server.runners.cancel(run.id, "a test").await, Err(RunnerError::AlreadyEnded)));
     }
     let nobody: RunId = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c".parse().expect("an id");
-    assert!(matches!(server.runners.cancel(nobody).await, Err(RunnerError::NotFound)));
+    assert!(matches!(server.runners.cancel(nobody, "a test").await, Err(RunnerError::NotFound)));
     server.leave().await;
 }
 
@@ -73,7 +73,7 @@ async fn a_program_that_does_not_listen_is_told_then_killed() {
     let hard_of_hearing = server.submit("trap '' INT; trap 'echo TERM; exit 7' TERM; echo up; while :; do sleep 0.1; done").await;
     for run in [&deaf, &hard_of_hearing] {
         server.until(run.id, "up", |run| run.bytes > 0).await;
-        server.runners.cancel(run.id).await.expect("asked");
+        server.runners.cancel(run.id, "a test").await.expect("asked");
     }
     let asked = Instant::now();
     let (run, bytes) = server.end(hard_of_hearing.id).await;
@@ -92,7 +92,7 @@ async fn a_run_that_is_just_submitted_can_be_cancelled() {
     let server = place.server().await;
     for _ in 0..5 {
         let run = server.submit("sleep 1000").await;
-        server.runners.cancel(run.id).await.expect("asked");
+        server.runners.cancel(run.id, "a test").await.expect("asked");
         assert_eq!(server.end(run.id).await.0.status, RunStatus::Cancelled);
     }
     server.leave().await;

@@ -3,7 +3,9 @@
 
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
+mod cancel;
 mod ends;
+mod leftovers;
 mod place;
 mod restarts;
 

@@ -4,14 +4,18 @@
 //! | file | written by | says |
 //! |---|---|---|
 //! | `spec.json` | server | what to start |
-//! | `cancel` | server | somebody asked for the end |
+//! | `cancel` | server | who asked for the end and when, a line each time (JSON); an empty file means once, and nobody known |
 //! | `lock` | supervisor | locked for as long as it lives, which no recycled process id can pretend |
 //! | `ctl` | supervisor | the socket of `link.rs` |
 //! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
 //! | `started.json` | supervisor | the program runs, since when, as which process |
+//! | `stopping.json` | supervisor | how far the end has come that was asked for |
 //! | `spool` | supervisor | every byte that the program wrote |
 //! | `end.json` | supervisor | how it ended, and how long the spool is |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
+//!
+//! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
+//! keeps its meaning.
 
 use crate::domain::{
     id::{RunId, TaskId},
@@ -67,6 +71,24 @@ pub(super) struct Started {
     pub at: Timestamp,
 }
 
+/// Somebody's request to end the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// Who, in words.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// What all that the program has started was sent last, because somebody asked for the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reached {
+    /// By name.
+    pub signal: String,
+    pub at: Timestamp,
+    /// How many requests to cancel the supervisor had heard by then.
+    pub requests: usize,
+}
+
 /// The program ended, or was never started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ended {
@@ -76,6 +98,9 @@ pub(super) struct Ended {
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
+    /// Processes of the run that could not be ended.
+    #[serde(default)]
+    pub left: Vec<i32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +123,9 @@ pub(super) enum Stopped {
 }
 
 impl RunFolder {
+    /// How many requests for the end make a difference: one for each step towards it.
+    pub(super) const REQUESTS: usize = 3;
+
     pub(super) fn new(runs: &Path, run: RunId) -> Self {
         RunFolder(runs.join(run.to_string()))
     }
@@ -183,16 +211,39 @@ impl RunFolder {
         self.write("end.json", ended, Durable::Yes)
     }
 
+    pub(super) fn reached(&self) -> io::Result<Option<Reached>> {
+        self.read("stopping.json")
+    }
+
+    pub(super) fn write_reached(&self, reached: &Reached) -> io::Result<()> {
+        self.write("stopping.json", reached, Durable::No)
+    }
+
     pub(super) fn cancel_requested(&self) -> bool {
         self.0.join("cancel").exists()
     }
 
-    /// Writes down that the run is to end, for the case that this server ends before it could pass it on. A run that has no folder
-    /// yet has nothing to be passed on to.
-    pub(super) fn request_cancel(&self) -> io::Result<()> {
-        match File::create(self.0.join("cancel")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Writes down that somebody wants the run to end, for the case that this server ends before it could pass it on. A run that has no
+    /// folder yet has nothing to be passed on to. More than [`Self::REQUESTS`] change nothing.
+    pub(super) fn request_cancel(&self, asked: &Asked) -> io::Result<()> {
+        if self.requests()?.len() >= Self::REQUESTS {
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(asked)?;
+        line.push(b'\n');
+        match File::options().create(true).append(true).mode(0o600).open(self.0.join("cancel")) {
+            Ok(mut file) => file.write_all(&line),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who has asked for the end, in order; none where nobody has, or an earlier version wrote it down, which did not say who.
+    pub(super) fn requests(&self) -> io::Result<Vec<Asked>> {
+        match fs::read(self.0.join("cancel")) {
+            Ok(lines) => Ok(lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
     }
 
@@ -252,4 +303,38 @@ impl RunFolder {
 enum Durable {
     Yes,
     No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_understood() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = RunFolder::at(place.path());
+        let write = |name: &str, text: &str| fs::write(place.path().join(name), text).expect("written");
+        let id = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
+        let program = r#"{"command":["sh"],"script":null,"folder":"/","environment":{},"terminal":true}"#;
+        write("spec.json", &format!(r#"{{"run":"{id}","task":"{id}","program":{program}}}"#));
+        assert!(folder.spec().expect("readable").is_some_and(|spec| spec.program.terminal));
+        write("end.json", r#"{"how":{"Exited":3},"stopped":"Cancelled","at":"2026-01-02T09:13:58.259Z","bytes":5}"#);
+        let ended = folder.ended().expect("readable").expect("understood");
+        assert_eq!((ended.how, ended.stopped, ended.bytes), (How::Exited(3), Some(Stopped::Cancelled), 5));
+        write("cancel", "");
+        assert!(folder.cancel_requested() && folder.requests().expect("readable").is_empty());
+    }
+
+    #[test]
+    fn requests_are_kept_in_order_and_no_more_than_matter() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = RunFolder::at(place.path());
+        for by in ["a", "b\n", "c", "d"] {
+            folder.request_cancel(&Asked { by: by.into(), at: Timestamp(1) }).expect("written");
+        }
+        let names: Vec<String> = folder.requests().expect("readable").into_iter().map(|asked| asked.by).collect();
+        assert_eq!(names, ["a", "b\n", "c"]);
+        let gone = RunFolder::at(&place.path().join("gone"));
+        assert!(gone.request_cancel(&Asked { by: "a".into(), at: Timestamp(1) }).is_ok());
+    }
 }

@@ -4,10 +4,10 @@
 
 use super::{
     characters::whole_characters,
-    folder::{Ended, How, RunFolder, Spec, Stopped},
+    folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
     launch,
     link::Link,
-    process,
+    orphans, process,
     table::RunnerTable,
 };
 use crate::{
@@ -17,14 +17,13 @@ use crate::{
     },
     domain::{
         id::RunId,
-        run::{Run, RunStatus},
+        run::{Run, RunStatus, Stopping},
         timestamp::Timestamp,
     },
 };
 use bytes::Bytes;
-use rustix::process::{Pid, Signal};
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read from a spool and committed at once.
@@ -43,6 +42,8 @@ pub(super) struct Follower {
     pub(super) exe: PathBuf,
     /// Somebody asked for the end of the run.
     pub(super) cancel: CancellationToken,
+    /// Tells that somebody has asked for the end of a run, this one or another, be it the first time or not.
+    pub(super) asked: watch::Receiver<()>,
     /// The server ends; the run does not.
     pub(super) shutdown: CancellationToken,
     pub(super) clock: Clock,
@@ -74,6 +75,8 @@ enum Found {
 struct Progress {
     position: u64,
     started: bool,
+    /// What is committed of it.
+    reached: Option<Reached>,
 }
 
 impl Follower {
@@ -101,7 +104,7 @@ impl Follower {
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress = Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running };
+        let mut progress = Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -145,7 +148,9 @@ impl Follower {
                 return Ok(Found::Left);
             }
             if self.cancel.is_cancelled() {
-                return Ok(Found::Never(RunStatus::Cancelled, Some("before it was started".into())));
+                let before = "before it was started";
+                let reason = self.cancelled_by()?.map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
+                return Ok(Found::Never(RunStatus::Cancelled, Some(reason)));
             }
             if self.shutdown.is_cancelled() {
                 return Ok(Found::Unknown);
@@ -168,22 +173,29 @@ impl Follower {
 
     /// Follows while the supervisor lives; false where the server ends first.
     async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
-        let mut asked = false;
+        let mut asked = self.asked.clone();
+        let mut told = 0;
         loop {
             let more = self.take(progress, false).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
-            if self.cancel.is_cancelled() && !asked {
-                asked = true;
-                link.cancel().await;
+            asked.mark_unchanged();
+            if self.cancel.is_cancelled() {
+                // One that could not be written down counts as well.
+                let requests = self.folder.requests()?.len().max(1);
+                for number in told + 1..=requests {
+                    link.cancel(number).await;
+                }
+                told = requests;
             }
             if more {
                 continue;
             }
             tokio::select! {
                 look = link.wait() => if !look { return Ok(true) },
-                () = self.cancel.cancelled(), if !asked => {}
+                () = self.cancel.cancelled(), if told == 0 => {}
+                Ok(()) = asked.changed(), if told > 0 => {}
                 () = self.shutdown.cancelled() => {}
             }
         }
@@ -201,6 +213,7 @@ impl Follower {
             self.store.run_started(self.run, started.at).await?;
             progress.started = true;
         }
+        self.take_reached(progress).await?;
         let full = bytes.len() == CHUNK;
         if full || !all {
             bytes.truncate(whole_characters(&bytes));
@@ -215,43 +228,58 @@ impl Follower {
         Ok(full || all)
     }
 
+    /// Takes how far the end has come that was asked for.
+    async fn take_reached(&self, progress: &mut Progress) -> Result<(), FollowError> {
+        let reached = self.folder.reached()?;
+        if let Some(reached) = reached.filter(|reached| progress.reached.as_ref() != Some(reached)) {
+            let by = match reached.requests.checked_sub(1) {
+                Some(last) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
+                None => "a signal to what holds it".to_owned(),
+            };
+            let stopping = Stopping { signal: reached.signal.clone(), by, at: reached.at };
+            self.store.run_stopping(self.run, stopping).await?;
+            progress.reached = Some(reached);
+        }
+        Ok(())
+    }
+
+    /// Who was the first to ask for the end, for a sentence.
+    fn cancelled_by(&self) -> io::Result<Option<String>> {
+        Ok(self.folder.requests()?.first().map(|asked| format!("by {}", asked.by)))
+    }
+
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, mut progress: Progress) -> Result<(), FollowError> {
-        while self.take(&mut progress, true).await? {}
-        let ended = self.folder.ended()?;
-        if ended.is_none() {
-            self.end_orphan()?;
+        let mut orphans = 0;
+        if self.folder.ended()?.is_none() {
+            // A program that nobody holds any more must not go on unseen.
+            let (folder, run) = (self.folder.clone(), self.run);
+            orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
-        let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended),
+        while self.take(&mut progress, true).await? {}
+        let end = match self.folder.ended()? {
+            Some(ended) if ended.bytes == progress.position => outcome(ended, self.cancelled_by()?),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
                 interrupted(reason, ended.at)
             }
-            None => interrupted(self.why_interrupted()?, self.clock.now()),
+            None => interrupted(self.why_interrupted(orphans)?, self.clock.now()),
         };
         self.store.run_ended(self.run, end).await?;
         self.remove_folder().await
     }
 
-    fn why_interrupted(&self) -> io::Result<String> {
+    fn why_interrupted(&self, orphans: usize) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
         };
-        Ok(if restarted { "the machine was restarted" } else { "the process that held it is gone" }.to_owned())
-    }
-
-    /// A program that nobody holds any more must not go on unseen. That it is the one that was started is known by its birth.
-    fn end_orphan(&self) -> io::Result<()> {
-        if let Some(started) = self.folder.started()?
-            && started.birth.is_some()
-            && process::birth(started.pid) == started.birth
-            && let Some(group) = Pid::from_raw(started.pid)
-        {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
-        Ok(())
+        let gone = "the process that held it is gone";
+        Ok(match orphans {
+            _ if restarted => "the machine was restarted".to_owned(),
+            0 => format!("{gone}, and its program with it"),
+            _ => format!("{gone}; what it had started was ended"),
+        })
     }
 
     async fn remove_folder(&self) -> Result<(), FollowError> {
@@ -260,14 +288,17 @@ impl Follower {
     }
 }
 
-fn outcome(ended: Ended) -> RunEnd {
+fn outcome(ended: Ended, cancelled_by: Option<String>) -> RunEnd {
+    if !ended.left.is_empty() {
+        tracing::warn!(processes = ?ended.left, "a run has ended, but not all that it had started could be ended");
+    }
     let (exit_code, signal, reason) = match ended.how {
         How::Exited(code) => (Some(code), None, None),
         How::Signalled(name) => (None, Some(name), None),
         How::NotStarted(reason) => (None, None, Some(reason)),
     };
     let (status, reason) = match ended.stopped {
-        Some(Stopped::Cancelled) => (RunStatus::Cancelled, reason),
+        Some(Stopped::Cancelled) => (RunStatus::Cancelled, cancelled_by),
         Some(Stopped::Terminated) => (RunStatus::Interrupted, Some("the process that held it was told to end (SIGTERM)".to_owned())),
         None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
         None => (RunStatus::Failed, reason),

@@ -1,8 +1,15 @@
 //! The socket between a run's supervisor and whoever follows it, seen from the follower.
 //!
 //! The supervisor writes one byte of whatever value after it has put something into the run's folder, and leaves it out where its
-//! earlier bytes have not been read yet: it says "look", nothing else, so it never waits for a reader. The follower writes
-//! `cancel\n`. The end of the connection says that the supervisor is gone. What has happened stands in the folder alone.
+//! earlier bytes have not been read yet: it says "look", nothing else, so it never waits for a reader. The end of the connection says that
+//! the supervisor is gone. What has happened stands in the folder alone.
+//!
+//! | the follower writes | which means |
+//! |---|---|
+//! | `cancel\n` | somebody asked for the end |
+//! | `cancel 2\n` | and once more, which makes two: the next step is taken at once. The same number again means nothing |
+//!
+//! A line that is not understood is passed over, unless it is longer than 64 bytes: a supervisor of an earlier version knows the first only.
 
 use super::folder::RunFolder;
 use std::{
@@ -16,8 +23,22 @@ use std::{
 };
 use tokio::net::UnixStream;
 
-/// What a follower writes to end the run.
-pub(super) const CANCEL: &[u8] = b"cancel\n";
+/// What a follower writes when somebody has asked for the end for the `number`th time.
+fn cancel_line(number: usize) -> String {
+    match number {
+        1 => "cancel\n".to_owned(),
+        _ => format!("cancel {number}\n"),
+    }
+}
+
+/// How often somebody has asked for the end by the time of that line; none where it says something else.
+pub(super) fn cancel_number(line: &[u8]) -> Option<usize> {
+    match line.strip_suffix(b"\n")?.strip_prefix(b"cancel")? {
+        [] => Some(1),
+        [b' ', number @ ..] => std::str::from_utf8(number).ok()?.parse().ok(),
+        _ => None,
+    }
+}
 
 /// A connection to a living supervisor.
 pub(super) struct Link(UnixStream);
@@ -54,14 +75,31 @@ impl Link {
         }
     }
 
-    /// Asks for the end of the run. A supervisor that is gone has no need of it.
-    pub(super) async fn cancel(&self) {
-        // A new connection is not known to be writable before it has been waited for. Seven bytes go at once or not at all.
+    /// Asks for the end of the run for the `number`th time, from 1. A supervisor that is gone has no need of it.
+    pub(super) async fn cancel(&self, number: usize) {
+        let line = cancel_line(number);
+        // A new connection is not known to be writable before it has been waited for. So few bytes go at once or not at all.
         while self.0.writable().await.is_ok() {
-            match self.0.try_write(CANCEL) {
+            match self.0.try_write(line.as_bytes()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 _ => return,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_its_number() {
+        assert_eq!(cancel_line(1), "cancel\n", "what an earlier supervisor understands");
+        for number in 1..4 {
+            assert_eq!(cancel_number(cancel_line(number).as_bytes()), Some(number));
+        }
+        for line in ["cancel", "cancel x\n", "cancel -1\n", "cancelled\n", "cancel 2 \n", "size 80 24\n", "\n"] {
+            assert_eq!(cancel_number(line.as_bytes()), None, "{line:?}");
         }
     }
 }

@@ -3,12 +3,36 @@
 use rustix::process::Signal;
 use std::fs;
 
+/// What the kernel tells of a process.
+pub(super) struct Stat {
+    pub parent: i32,
+    pub session: i32,
+    /// See [`birth`].
+    pub birth: u64,
+    /// Whether any thread of it still runs: one that has ended stays until its parent has taken notice.
+    pub lives: bool,
+}
+
+/// What is known of the process with that number, or of `self`; none where there is no such process, or no `/proc`.
+pub(super) fn stat(pid: &str) -> Option<Stat> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The second field is the program's name in parentheses and may contain anything, so fields are counted from the third on.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let threads = number(20)?;
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        birth: number(22)?,
+        lives: !matches!(fields.first(), Some(&"Z" | &"X")) || threads > 1,
+    })
+}
+
 /// When the process was made, in ticks since the machine's start; with the pid it names one process for good. None where there is
 /// no such process, or no `/proc`.
 pub(super) fn birth(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may contain anything; field 22 is the 20th after it.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    stat(&pid.to_string()).map(|stat| stat.birth)
 }
 
 /// Names one start of the machine, where the system tells.

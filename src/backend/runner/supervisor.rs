@@ -10,7 +10,7 @@ mod spool;
 mod stop;
 
 use super::{
-    folder::{Begun, Ended, How, RunFolder, Started, Stopped},
+    folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     process,
 };
 use crate::{
@@ -82,7 +82,7 @@ fn hold(folder: &Path) -> Result<(), String> {
     let clock = Clock::system();
     match program::start(&spec) {
         Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0 };
+            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0, left: Vec::new() };
             conclude(&folder, &spool, &ended);
         }
         Ok(running) => {
@@ -98,7 +98,10 @@ fn hold(folder: &Path) -> Result<(), String> {
                 told,
                 followers,
                 stop: None,
+                requests: 0,
+                clock,
                 exit: None,
+                alone: false,
                 stalled: None,
                 last_output: Instant::now(),
             };
@@ -163,8 +166,8 @@ fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
 enum News {
     /// The program ended.
     Exited(How, Timestamp),
-    /// Something else that it had started ended.
-    Reaped,
+    /// All that it had started has ended too.
+    Alone,
     /// Somebody sent SIGTERM.
     Terminate,
 }
@@ -205,7 +208,12 @@ struct Supervision {
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
+    /// How often somebody has asked for the end.
+    requests: usize,
+    clock: Clock,
     exit: Option<Exit>,
+    /// Nothing that the program has started is left.
+    alone: bool,
     /// The disk is full; until then nothing is read from the program, which waits as it would for a slow terminal.
     stalled: Option<Instant>,
     last_output: Instant,
@@ -216,20 +224,36 @@ impl Supervision {
         loop {
             self.write();
             let now = Instant::now();
-            let group_lives = self.exit.is_some() && self.stop.is_some() && self.running.group_lives();
-            if let Some(stop) = &mut self.stop {
-                stop.advance(now, &self.running, self.exit.is_some());
-            }
-            if self.is_over(now, group_lives) {
+            if self.is_over(now) {
                 break;
             }
-            self.wait(now, group_lives);
+            if self.stop.is_none() && self.is_drained(now) {
+                self.stop = Some(Stop::clear(now));
+            }
+            self.advance(now);
+            self.wait(now);
         }
         // There is always an exit here, as nothing else ends the loop.
         if let Some(exit) = self.exit {
-            let stopped = self.stop.map(|stop| stop.why);
-            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length() };
+            let stopped = self.stop.as_ref().and_then(|stop| stop.why);
+            let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
+            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length(), left };
             conclude(&self.folder, &self.spool, &ended);
+        }
+    }
+
+    /// Takes the step that is due towards the end, and tells of it.
+    fn advance(&mut self, now: Instant) {
+        let Some(stop) = &mut self.stop else { return };
+        let reached = stop.advance(now, &self.running, self.exit.is_some());
+        if let Some(signal) = reached.filter(|_| stop.why.is_some()) {
+            let signal = process::signal_name(signal.as_raw());
+            let reached = Reached { signal, at: self.clock.now(), requests: self.requests };
+            // That it cannot be said is no reason not to go on with it.
+            if let Err(error) = self.folder.write_reached(&reached) {
+                let _ = writeln!(io::stderr(), "how far the end has come cannot be written: {error}");
+            }
+            self.followers.poke();
         }
     }
 
@@ -264,22 +288,25 @@ impl Supervision {
         Ok(())
     }
 
-    fn is_over(&self, now: Instant, group_lives: bool) -> bool {
+    /// The program has ended and nothing more of its output is waited for.
+    fn is_drained(&self, now: Instant) -> bool {
         let Some(exit) = &self.exit else { return false };
         let silent = now >= exit.seen.max(self.last_output) + SILENCE || now >= exit.seen + DRAIN;
-        let drained = self.running.output.is_none() || silent;
-        let stopped = match &self.stop {
-            Some(stop) => !group_lives || stop.is_spent(now),
-            None => true,
-        };
-        drained && stopped && self.stalled.is_none()
+        (self.running.output.is_none() || silent) && self.stalled.is_none()
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.is_drained(now) && (self.is_alone() || self.stop.as_ref().is_some_and(|stop| stop.is_given_up(now)))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.alone || (!children::INHERITED && !self.running.group_lives())
     }
 
     /// Waits for whatever happens next and takes it in.
-    fn wait(&mut self, now: Instant, group_lives: bool) {
+    fn wait(&mut self, now: Instant) {
         let ends = self.exit.as_ref().map(|exit| (exit.seen.max(self.last_output) + SILENCE).min(exit.seen + DRAIN));
-        // Only children tell of their end; other members of the group have to be looked after.
-        let look_again = group_lives.then(|| now + Duration::from_millis(50));
+        let look_again = (self.exit.is_some() && !children::INHERITED).then(|| now + Duration::from_millis(50));
         let stop = self.stop.as_ref().and_then(|stop| stop.next(now));
         let deadlines = [self.stalled, stop, ends.filter(|at| *at > now), look_again];
         let timeout = deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
@@ -302,8 +329,10 @@ impl Supervision {
         if readable {
             self.read();
         }
-        if ready[1..].contains(&true) && self.followers.listen_to_all() {
-            self.request(Stopped::Cancelled);
+        if ready[1..].contains(&true)
+            && let Some(requests) = self.followers.listen_to_all()
+        {
+            self.cancel(requests);
         }
     }
 
@@ -316,9 +345,22 @@ impl Supervision {
                     self.exit = Some(Exit { how, at, seen: Instant::now() });
                     self.running.let_go();
                 }
-                News::Reaped => {}
+                News::Alone => self.alone = true,
                 News::Terminate => self.request(Stopped::Terminated),
             }
+        }
+    }
+
+    /// The first request begins the end, and each further one takes the next step towards it at once.
+    fn cancel(&mut self, requests: usize) {
+        let mut new = requests.saturating_sub(self.requests);
+        self.requests += new;
+        if new > 0 && self.stop.is_none() {
+            self.request(Stopped::Cancelled);
+            new -= 1;
+        }
+        if let Some(stop) = &mut self.stop {
+            stop.hurry(new);
         }
     }
 

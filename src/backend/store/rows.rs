@@ -3,7 +3,8 @@
 use super::error::StoreError;
 use crate::domain::{
     id::{RunId, TaskId},
-    run::{Run, RunStatus},
+    members::{self, Read},
+    run::{Run, RunStatus, Stopping},
     task::Task,
     timestamp::Timestamp,
 };
@@ -14,7 +15,7 @@ use uuid::Uuid;
 macro_rules! run_columns {
     () => {
         "r.id, r.task, r.request_id, r.runner, r.prompt, r.status, r.exit_code, r.signal, r.reason, r.created_at, r.started_at, \
-         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number"
+         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number, r.stopping"
     };
 }
 pub(super) use run_columns;
@@ -48,6 +49,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
         exit_code: row.try_get(6)?,
         signal: row.try_get(7)?,
         reason: row.try_get(8)?,
+        stopping: row.try_get::<Option<&str>, _>(17)?.map(stopping).transpose()?,
         created_at: Timestamp(row.try_get(9)?),
         started_at: row.try_get::<Option<i64>, _>(10)?.map(Timestamp),
         ended_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp),
@@ -56,6 +58,11 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
         lines: unsigned(row.try_get(14)?),
         digest: row.try_get(15)?,
     })
+}
+
+fn stopping(text: &str) -> Result<Stopping, StoreError> {
+    let read = members::parse(text).and_then(Stopping::read);
+    read.map_err(|error| StoreError::Broken { what: "run", reason: format!("how far its end has come: {error}") })
 }
 
 /// The run's short number, from the same columns.

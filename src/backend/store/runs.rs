@@ -14,7 +14,7 @@ use crate::domain::{
     event::End,
     id::{RunId, TaskId},
     limits::{self, Invalid},
-    run::{Run, RunStatus},
+    run::{Run, RunStatus, Stopping},
     task::{Task, TaskContext},
     timestamp::Timestamp,
 };
@@ -89,6 +89,14 @@ impl Store {
     /// [`StoreError::NotFound`]; [`Conflict::RunEnded`] where it is over already.
     pub async fn run_started(&self, id: RunId, at: Timestamp) -> Result<Run, StoreError> {
         self.0.writer.write(move |group| Box::pin(run_started(group, id, at))).await
+    }
+
+    /// The end that was asked for has come this far. Said again it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`Conflict::RunEnded`] where it is over already.
+    pub async fn run_stopping(&self, id: RunId, stopping: Stopping) -> Result<Run, StoreError> {
+        self.0.writer.write(move |group| Box::pin(run_stopping(group, id, stopping))).await
     }
 
     /// Appends what a run wrote. `bytes` are split from what went before only between characters; `position` is where the run's spool
@@ -253,6 +261,7 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
         exit_code: None,
         signal: None,
         reason: None,
+        stopping: None,
         created_at: now,
         started_at: None,
         ended_at: None,
@@ -298,6 +307,22 @@ async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run,
     Ok(run)
 }
 
+async fn run_stopping(group: &mut Group, id: RunId, stopping: Stopping) -> Result<Run, StoreError> {
+    let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
+    if run.status.is_final() {
+        return Err(Conflict::RunEnded { status: run.status }.into());
+    }
+    if run.stopping.as_ref() == Some(&stopping) {
+        return Ok(run);
+    }
+    let at = stopping.at;
+    let text = serde_json::to_string(&stopping).map_err(|error| StoreError::Broken { what: "run", reason: error.to_string() })?;
+    run.stopping = Some(stopping);
+    sqlx::query("update runs set stopping = ?2 where number = ?1").bind(number).bind(text).execute(&mut group.connection).await?;
+    group.log(EventKind::Run, Subject { task: None, run: Some((number, id)) }, at, &run).await?;
+    Ok(run)
+}
+
 async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     if run.status.is_final() {
@@ -308,6 +333,7 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
     run.exit_code = end.exit_code;
     run.signal = end.signal;
     run.reason = end.reason;
+    run.stopping = None;
     run.ended_at = Some(end.at);
     let digest = digest_so_far(&mut group.connection, number).await?.finish();
     run.digest = Some(digest.clone());
@@ -330,7 +356,8 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
     let last = End { run: id, status: run.status, exit_code: run.exit_code, events: run.events, bytes: run.bytes, digest };
     let seq = group.log(EventKind::End, subject, end.at, &last).await?;
     sqlx::query(
-        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8 where number = ?1",
+        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8, stopping = null \
+         where number = ?1",
     )
     .bind(number)
     .bind(run.status.as_str())

@@ -24,6 +24,7 @@ fn migrations() -> Migrator {
         simple(1, "foundation", include_str!("../../../migrations/0001_foundation.sql")),
         simple(2, "settings", include_str!("../../../migrations/0002_settings.sql")),
         simple(3, "digests", include_str!("../../../migrations/0003_digests.sql")),
+        simple(4, "stopping", include_str!("../../../migrations/0004_stopping.sql")),
     ])
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Id, Json};
 use crate::{
-    backend::{runner::RunnerError, store::NewRun},
+    backend::{auth::Caller, runner::RunnerError, store::NewRun},
     domain::{
         id::{RunId, TaskId},
         run::Run,
@@ -11,6 +11,7 @@ use crate::{
     http::{problem::Problem, state::AppState},
 };
 use axum::{
+    Extension,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -75,12 +76,13 @@ pub async fn read(State(state): State<AppState>, Id(id): Id<RunId>) -> Result<ax
     find(&state, id).await.map(axum::Json)
 }
 
-/// `POST /runs/{id}/cancellation`: 202, the run will end soon.
+/// `POST /runs/{id}/cancellation`: 202, the run will end soon; once more, sooner.
 ///
 /// # Errors
 /// 404; 409 where it has ended.
-pub async fn cancel(State(state): State<AppState>, Id(id): Id<RunId>) -> Result<StatusCode, Problem> {
-    state.backend.runners.cancel(id).await?;
+pub async fn cancel(State(state): State<AppState>, Extension(caller): Extension<Caller>, Id(id): Id<RunId>) -> Result<StatusCode, Problem> {
+    let by = state.auth.name_of(&caller).await.map_err(|error| Problem::internal(&error))?;
+    state.backend.runners.cancel(id, &by).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

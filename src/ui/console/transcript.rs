@@ -255,6 +255,7 @@ mod tests {
             exit_code: None,
             signal: None,
             reason: None,
+            stopping: None,
             created_at: Timestamp(0),
             started_at: None,
             ended_at: None,

@@ -10,7 +10,11 @@ use rustix::{
     process::{Pid, WaitOptions, WaitStatus, wait},
 };
 
-/// Tells the end of `program`, and of each orphan, until there is no child left.
+/// Whether what the program leaves behind becomes a child of the supervisor. Then none is left when there is no child; elsewhere, as on
+/// macOS, only the program's group can be asked.
+pub(super) const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Tells the end of `program` and, where it can be known, that all that it has started has ended as well.
 pub(super) fn reap(program: Pid, clock: &Clock, herald: Herald) {
     let clock = clock.clone();
     let waiting = move || {
@@ -21,10 +25,12 @@ pub(super) fn reap(program: Pid, clock: &Clock, herald: Herald) {
                         herald.say(News::Exited(how, clock.now()));
                     }
                 }
-                Ok(_) => herald.say(News::Reaped),
-                Err(Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => break,
             }
+        }
+        if INHERITED {
+            herald.say(News::Alone);
         }
     };
     if let Err(error) = name_thread("children").spawn(waiting) {

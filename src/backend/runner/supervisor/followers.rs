@@ -1,6 +1,6 @@
 //! Those who follow the run, seen from the supervisor: told to look, listened to, never waited for. `link.rs` has the protocol.
 
-use crate::backend::runner::link::CANCEL;
+use crate::backend::runner::link::cancel_number;
 use std::{
     fs,
     io::{self, Read, Write},
@@ -50,22 +50,22 @@ impl Followers {
         });
     }
 
-    /// Takes in new followers and what the others say; true where one asks for the end of the run.
-    pub(super) fn listen_to_all(&mut self) -> bool {
+    /// Takes in new followers and what the others say: how often somebody has asked for the end of the run by now, where one says so.
+    pub(super) fn listen_to_all(&mut self) -> Option<usize> {
         while let Ok((stream, _)) = self.listener.accept() {
             if self.links.len() < MOST && stream.set_nonblocking(true).is_ok() {
                 self.links.push(Link { stream, word: Vec::new() });
             }
         }
-        let mut cancel = false;
-        self.links.retain_mut(|link| link.hear(&mut cancel));
-        cancel
+        let mut requests = None;
+        self.links.retain_mut(|link| link.hear(&mut requests));
+        requests
     }
 }
 
 impl Link {
     /// False where it is over.
-    fn hear(&mut self, cancel: &mut bool) -> bool {
+    fn hear(&mut self, requests: &mut Option<usize>) -> bool {
         let mut bytes = [0; 64];
         loop {
             match self.stream.read(&mut bytes) {
@@ -73,7 +73,7 @@ impl Link {
                 Ok(n) => {
                     self.word.extend_from_slice(&bytes[..n]);
                     while let Some(end) = self.word.iter().position(|byte| *byte == b'\n') {
-                        *cancel |= self.word.drain(..=end).as_slice() == CANCEL;
+                        *requests = cancel_number(self.word.drain(..=end).as_slice()).max(*requests);
                     }
                     if self.word.len() > 64 {
                         return false; // speaks another language

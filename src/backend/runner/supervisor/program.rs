@@ -3,7 +3,10 @@
 use super::signals;
 use crate::backend::{
     open_files,
-    runner::folder::{Program, Spec},
+    runner::{
+        folder::{Program, Spec},
+        process_tree::{MARK, ProcessTree},
+    },
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -55,8 +58,9 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
     // A pager would wait for a key for ever; here the page scrolls.
     command.env("PAGER", "cat").env("GIT_PAGER", "cat").env("SYSTEMD_PAGER", "cat");
-    command.env("KONTASKS_RUN", spec.run.to_string()).env("KONTASKS_TASK", spec.task.to_string());
-    command.envs(&program.environment);
+    command.env("KONTASKS_TASK", spec.task.to_string()).envs(&program.environment);
+    // Last, so that no configuration takes it away: by this mark is found what is left when this process is killed.
+    command.env(MARK, spec.run.to_string());
 
     let is_terminal = program.terminal;
     let before = move || {
@@ -90,16 +94,30 @@ impl Running {
         !matches!(rustix::process::test_kill_process_group(self.pid), Err(Errno::SRCH))
     }
 
-    /// Sends a signal to the program's group and to the one that has its terminal, which differ where a shell with job control is
-    /// in between.
-    pub(super) fn signal(&self, signal: Signal) {
+    /// Sends a signal to all that the program has started and to itself, also where they moved to a session of their own or lost their
+    /// parents; says which they are, where that is known. What is started meanwhile may have missed it.
+    pub(super) fn signal(&self, signal: Signal) -> Vec<i32> {
+        let Some(tree) = ProcessTree::read() else {
+            self.signal_groups(signal);
+            return Vec::new();
+        };
+        let family = tree.below(std::process::id().cast_signed());
+        for process in &family {
+            process.signal(signal);
+            // A stopped program would not notice.
+            process.signal(Signal::CONT);
+        }
+        family.iter().map(|process| process.pid).collect()
+    }
+
+    /// The program's group and the one that has its terminal, which differ where a shell with job control is in between.
+    fn signal_groups(&self, signal: Signal) {
         let foreground = match &self.output {
             Some(terminal) if self.is_terminal => rustix::termios::tcgetpgrp(terminal).ok().filter(|group| *group != self.pid),
             _ => None,
         };
         for group in [Some(self.pid), foreground].into_iter().flatten() {
             let _ = rustix::process::kill_process_group(group, signal);
-            // A stopped program would not notice.
             let _ = rustix::process::kill_process_group(group, Signal::CONT);
         }
     }

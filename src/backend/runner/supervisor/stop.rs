@@ -1,53 +1,110 @@
-//! How a program is stopped: asked (SIGINT), told (SIGTERM), ended (SIGKILL), five seconds apart, it and its whole group.
+//! How a program and all that it has started are ended: asked (SIGINT), told (SIGTERM), killed (SIGKILL), five seconds apart; or, where
+//! the program has ended by itself, what it left behind: told, and killed two seconds later.
 
 use super::program::Running;
 use crate::backend::runner::folder::Stopped;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-const STEPS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::KILL];
-const APART: Duration = Duration::from_secs(5);
+/// A program that is stopped, each step with what is sent.
+const STOP: &[&[Signal]] = &[&[Signal::INT], &[Signal::TERM], &[Signal::KILL]];
+const STOP_APART: Duration = Duration::from_secs(5);
+/// What a program left behind. A shell that waits for commands ignores TERM, and what was started with `nohup` HUP.
+const CLEAR: &[&[Signal]] = &[&[Signal::HUP, Signal::TERM], &[Signal::KILL]];
+const CLEAR_APART: Duration = Duration::from_secs(2);
+/// How often the last step is repeated: what is started while others are being killed is found the next time …
+const AGAIN: Duration = Duration::from_millis(50);
+/// … and for how long: another user's process cannot be killed, and one that hangs in the kernel does not end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A stop that has been asked for.
+/// An end that is being made.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// Who asked.
-    pub(super) why: Stopped,
-    /// The next step, and when it is due.
+    /// Who asked; none where the program has ended by itself.
+    pub(super) why: Option<Stopped>,
+    steps: &'static [&'static [Signal]],
+    apart: Duration,
+    /// The next step, and when it is due; after the last one that is repeated.
     step: usize,
     due: Instant,
+    /// How many steps are to be taken before they are due.
+    hurried: usize,
+    /// When there was nothing more to do than to repeat it.
+    killing: Option<Instant>,
     /// Whether those whom the program left behind have been told that it is gone.
     hung_up: bool,
+    /// Whoever was there at the last look.
+    left: Vec<i32>,
 }
 
 impl Stop {
+    /// Stops the program.
     pub(super) fn new(why: Stopped, now: Instant) -> Self {
-        Stop { why, step: 0, due: now, hung_up: false }
+        Self::by(STOP, STOP_APART, Some(why), now)
+    }
+
+    /// Ends what the program has left behind.
+    pub(super) fn clear(now: Instant) -> Self {
+        Self::by(CLEAR, CLEAR_APART, None, now)
+    }
+
+    fn by(steps: &'static [&'static [Signal]], apart: Duration, why: Option<Stopped>, now: Instant) -> Self {
+        Stop { why, steps, apart, step: 0, due: now, hurried: 0, killing: None, hung_up: why.is_none(), left: Vec::new() }
+    }
+
+    /// Takes so many of the steps that are left at once.
+    pub(super) fn hurry(&mut self, steps: usize) {
+        self.hurried = self.hurried.saturating_add(steps);
     }
 
     /// When there is something to do next.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        (self.step < STEPS.len() || now < self.due).then_some(self.due)
+        (!self.is_given_up(now)).then_some(self.due)
     }
 
-    /// Whether all has been done and there was time for it to take effect.
-    pub(super) fn is_spent(&self, now: Instant) -> bool {
-        self.next(now).is_none()
+    /// Whether all has been done, and for long enough: nothing more will help.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        self.killing.is_some_and(|since| now >= since + PATIENCE)
     }
 
-    /// Does what is due.
-    pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) {
+    /// Who could not be ended.
+    pub(super) fn left(self) -> Vec<i32> {
+        self.left
+    }
+
+    /// Does what is due; says what was sent where that is a step.
+    pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) -> Option<Signal> {
         if exited && !self.hung_up {
             // A terminal does the same for its group when the first process of the session ends.
             self.hung_up = true;
             running.signal(Signal::HUP);
         }
-        if let Some(signal) = STEPS.get(self.step)
-            && now >= self.due
-        {
-            running.signal(*signal);
-            self.step += 1;
-            self.due = now + if self.step < STEPS.len() { APART } else { Duration::from_millis(500) };
+        let mut reached = None;
+        while self.step < self.steps.len() && (now >= self.due || self.hurried > 0) {
+            if now < self.due {
+                self.hurried -= 1;
+            }
+            reached = self.take_step(now, running);
         }
+        if self.killing.is_some() && now >= self.due && !self.is_given_up(now) {
+            self.left = running.signal(Signal::KILL);
+            self.due = now + AGAIN;
+        }
+        reached
+    }
+
+    fn take_step(&mut self, now: Instant, running: &Running) -> Option<Signal> {
+        let signals = *self.steps.get(self.step)?;
+        for signal in signals {
+            self.left = running.signal(*signal);
+        }
+        self.step += 1;
+        if self.step < self.steps.len() {
+            self.due = now + self.apart;
+        } else {
+            self.due = now + AGAIN;
+            self.killing = Some(now);
+        }
+        signals.last().copied()
     }
 }

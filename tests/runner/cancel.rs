@@ -1,0 +1,115 @@
+//! Runs that somebody asks to end: who it was, how far it has come, and what a second request does.
+
+use crate::place::{Place, Server};
+use kontasks::{
+    backend::store::{EventKind, Topics},
+    domain::{
+        id::RunId,
+        members::{Read, parse},
+        run::{Run, RunStatus},
+    },
+};
+use std::fs;
+
+/// Says each signal that it hears, and stays.
+const HEEDLESS: &str = "trap 'echo INT' INT; trap 'echo TERM' TERM; echo up; while :; do sleep 0.05; done";
+
+/// Waits until that signal was sent, and says in whose name.
+async fn reached(server: &Server, run: RunId, signal: &str) -> String {
+    let run = server.until(run, signal, |run| run.stopping.as_ref().is_some_and(|stopping| stopping.signal == signal)).await;
+    run.stopping.expect("it was there").by
+}
+
+/// Waits until the program has heard as many signals, and sees which they were. (What a shell says itself of its child is passed over.)
+async fn heard(server: &Server, run: RunId, expected: &[&str]) {
+    let heard = async || {
+        let output = String::from_utf8(server.output(run).await).expect("UTF-8");
+        output.lines().filter(|line| ["up", "INT", "TERM"].contains(line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut bytes = 0;
+    while heard().await.len() < expected.len() {
+        bytes = server.until(run, "says more", |run| run.bytes > bytes).await.bytes;
+    }
+    assert_eq!(heard().await, expected);
+}
+
+#[tokio::test]
+async fn each_further_request_takes_the_next_step_at_once() {
+    let place = Place::new();
+    let server = place.server().await;
+    let run = server.submit(HEEDLESS).await.id;
+    heard(&server, run, &["up"]).await;
+    for (by, signal, words) in [("Ann", "SIGINT", &["up", "INT"][..]), ("Ben", "SIGTERM", &["up", "INT", "TERM"])] {
+        server.runners.cancel(run, by).await.expect("asked");
+        assert_eq!(reached(&server, run, signal).await, by);
+        heard(&server, run, words).await;
+    }
+    server.runners.cancel(run, "Cem").await.expect("asked");
+    let (ended, _) = server.end(run).await;
+    assert_eq!((ended.outcome().as_str(), ended.signal.as_deref()), ("cancelled by Ann", Some("SIGKILL")));
+    assert_eq!((ended.status, ended.stopping), (RunStatus::Cancelled, None));
+
+    let mut reader = server.store.reader(Topics::Run(run), 0);
+    let mut steps = Vec::new();
+    loop {
+        let frames = reader.next().await.expect("readable").frames;
+        let text = |frame: &kontasks::backend::store::Frame| {
+            let text = String::from_utf8(frame.bytes.to_vec()).expect("UTF-8");
+            text.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).expect("data")
+        };
+        let runs = frames.iter().filter(|frame| frame.kind == EventKind::Run);
+        steps.extend(runs.filter_map(|frame| Run::read(parse(&text(frame)).expect("JSON")).expect("a run").stopping));
+        if frames.iter().any(|frame| frame.kind == EventKind::End) {
+            break;
+        }
+    }
+    let said: Vec<(&str, &str)> = steps.iter().map(|step| (step.signal.as_str(), step.by.as_str())).collect();
+    assert_eq!(said[..2], [("SIGINT", "Ann"), ("SIGTERM", "Ben")]);
+    // The last one may be over before anybody has looked.
+    assert!(said[2..].iter().all(|step| *step == ("SIGKILL", "Cem")), "{said:?}");
+    server.leave().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_run_stays_so_over_restarts() {
+    let place = Place::new();
+    let server = place.server().await;
+    let run = server.submit(HEEDLESS).await.id;
+    heard(&server, run, &["up"]).await;
+    server.runners.cancel(run, "Ann").await.expect("asked");
+    heard(&server, run, &["up", "INT"]).await;
+    server.leave().await;
+
+    // A next server passes the same request on, which is heard once; then one that its predecessor had only written down.
+    let server = place.server().await;
+    assert_eq!(reached(&server, run, "SIGINT").await, "Ann");
+    server.leave().await;
+    let file = place.run_folder(run).join("cancel");
+    let first = fs::read_to_string(&file).expect("written");
+    fs::write(&file, format!("{first}{}", first.replace("Ann", "Ben"))).expect("written");
+    let server = place.server().await;
+    assert_eq!(reached(&server, run, "SIGTERM").await, "Ben");
+    heard(&server, run, &["up", "INT", "TERM"]).await;
+    server.runners.cancel(run, "Cem").await.expect("asked");
+    assert_eq!(server.end(run).await.0.outcome(), "cancelled by Ann");
+    server.leave().await;
+}
+
+#[tokio::test]
+async fn what_is_left_behind_is_killed_at_once_when_asked() {
+    let place = Place::new();
+    let server = place.server().await;
+    let prompt =
+        "trap 'exit 0' INT; setsid sh -c 'trap \"\" HUP INT TERM; echo up; while :; do sleep 0.05; done' & while :; do sleep 0.05; done";
+    let run = server.submit(prompt).await.id;
+    heard(&server, run, &["up"]).await;
+    for by in ["Ann", "Ben", "Cem", "Dan"] {
+        server.runners.cancel(run, by).await.expect("asked");
+    }
+    let (run, _) = server.end(run).await;
+    assert_eq!(run.outcome(), "cancelled by Ann");
+    let end = run.ended_at.expect("ended");
+    let before = server.store.run(run.id).await.expect("readable").expect("there").created_at;
+    assert!(end.since(before) < 4_000, "no step was waited for");
+    server.leave().await;
+}
