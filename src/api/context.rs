@@ -99,6 +99,8 @@ impl From<RunnerError> for ApiError {
             RunnerError::Invalid(invalid) => invalid.into(),
             RunnerError::NotFound => ApiError::NoSuchRun,
             RunnerError::AlreadyEnded => ApiError::AlreadyEnded,
+            RunnerError::NotStarted | RunnerError::NoTerminal(_) => ApiError::Refused { status: 409, detail: error.to_string() },
+            RunnerError::Unwritable(_) => ApiError::Refused { status: 507, detail: error.to_string() },
             RunnerError::Store(error) => error.into(),
         }
     }

@@ -144,3 +144,25 @@ pub async fn cancel_run(
     let page = task.map_or_else(|| "/".to_owned(), |task| format!("/tasks/{task}"));
     backend.runners.cancel(run_id, &by).await.map_err(|error| refused(error.into(), &page, None))
 }
+
+/// Types a line into a run's terminal, with the Enter key at its end. The same `request_id` again is not typed again.
+#[server(prefix = "/actions", endpoint = "type-in", output = Answer)]
+pub async fn type_in(
+    /// Which run.
+    run_id: String,
+    /// The line; empty for the Enter key alone.
+    #[server(default)]
+    line: String,
+    /// What makes it the same line when it arrives again.
+    request_id: String,
+) -> Result<(), ApiError> {
+    use crate::{
+        api_context::{backend, refused},
+        domain::id::RunId,
+    };
+
+    let backend = backend()?;
+    let run_id: RunId = run_id.parse().map_err(|_| refused(ApiError::NoSuchRun, "/", None))?;
+    let typed = backend.runners.type_in(run_id, request_id, format!("{line}\r")).await;
+    typed.map_err(|error| refused(error.into(), &format!("/runs/{run_id}"), None))
+}

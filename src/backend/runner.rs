@@ -11,14 +11,20 @@ mod process;
 mod process_tree;
 pub mod supervisor;
 pub mod table;
+mod typed;
 
 use super::{
     clock::Clock,
     store::{NewRun, Store, StoreError, Submitted},
 };
-use crate::domain::{id::RunId, limits::Invalid};
+use crate::domain::{
+    id::RunId,
+    limits::{self, Invalid},
+    run::{Run, RunStatus},
+};
 use folder::{Asked, RunFolder};
 use follower::Follower;
+use link::Link;
 use std::{
     collections::HashMap,
     fs, io,
@@ -26,8 +32,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use table::RunnerTable;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use typed::{Noted, Typed};
 
 /// Starts, follows and cancels runs; a cheap clone of one.
 #[derive(Clone)]
@@ -45,6 +52,8 @@ struct Shared {
     followed: Mutex<HashMap<RunId, CancellationToken>>,
     /// Tells all followers that somebody has asked for the end of a run; what was asked stands in its folder.
     asked: watch::Sender<()>,
+    /// What is typed is written down by one thread at a time. Held for a write of some bytes, in a thread that may wait.
+    typing: Mutex<()>,
 }
 
 /// Why a run was not accepted or not cancelled.
@@ -59,6 +68,15 @@ pub enum RunnerError {
     /// There is nothing to cancel any more.
     #[error("the run has ended already")]
     AlreadyEnded,
+    /// Its program has not been started.
+    #[error("the run has not been started yet: type when it runs")]
+    NotStarted,
+    /// Its program reads nothing.
+    #[error("the runner {0} gives its program no terminal to type into: set terminal = true for it in kontasks.toml")]
+    NoTerminal(String),
+    /// The run's folder cannot be written.
+    #[error("it cannot be written down, and was not typed: {0}")]
+    Unwritable(String),
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,6 +97,7 @@ impl Runners {
             followers: TaskTracker::new(),
             followed: Mutex::default(),
             asked: watch::Sender::default(),
+            typing: Mutex::default(),
         }))
     }
 
@@ -137,6 +156,66 @@ impl Runners {
         self.follow(id).cancel();
         self.0.asked.send_replace(());
         Ok(())
+    }
+
+    /// Types into a run's terminal. Once this is done it will arrive, whatever is restarted meanwhile; the same `id` again is not typed again.
+    ///
+    /// # Errors
+    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`], [`RunnerError::NotStarted`], [`RunnerError::NoTerminal`];
+    /// [`RunnerError::Invalid`] for a text that is too long.
+    pub async fn type_in(&self, run: RunId, id: String, text: String) -> Result<(), RunnerError> {
+        limits::typed(&text)?;
+        self.note(run, Typed::Text { id, text }).await
+    }
+
+    /// Tells a run's terminal how large the console is, in cells.
+    ///
+    /// # Errors
+    /// As for [`Runners::type_in`].
+    pub async fn resize(&self, run: RunId, columns: u16, rows: u16) -> Result<(), RunnerError> {
+        limits::terminal_size(columns, rows)?;
+        self.note(run, Typed::Size { columns, rows }).await
+    }
+
+    async fn note(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
+        let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
+        match run.status {
+            RunStatus::Running => {}
+            RunStatus::Queued => return Err(RunnerError::NotStarted),
+            _ => return Err(RunnerError::AlreadyEnded),
+        }
+        if !self.takes_input(&run) {
+            return Err(RunnerError::NoTerminal(run.runner));
+        }
+        let folder = RunFolder::new(&self.0.folders, id);
+        let noted = spawn_blocking({
+            let (runners, folder) = (self.clone(), folder.clone());
+            move || {
+                let _one = runners.0.typing.lock().unwrap_or_else(PoisonError::into_inner);
+                typed::note(&folder, &typed)
+            }
+        });
+        match noted.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            // One that cannot be told now is about to end.
+            Ok(Noted::New | Noted::Known) => {
+                if let Ok(link) = Link::open(&folder) {
+                    link.typed().await;
+                }
+            }
+            Ok(Noted::TooMuch) => {
+                return Err(Invalid::new("text", "is more than one run takes in all (4 MiB)", "put it into a file").into());
+            }
+            // The run has ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RunnerError::AlreadyEnded),
+            Err(error) => return Err(RunnerError::Unwritable(error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Whether something can be typed into the run's program.
+    #[must_use]
+    pub fn takes_input(&self, run: &Run) -> bool {
+        self.0.table.get(&run.runner).is_some_and(|runner| runner.terminal)
     }
 
     /// At start: follows every run that has not ended, wherever it stands, and removes what ended runs have left. A run that nobody holds

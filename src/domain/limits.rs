@@ -23,6 +23,10 @@ pub const SCOPE_CHARS: usize = 128;
 pub const WORD_CHARS: usize = 64;
 /// The longest answer and the longest comment on it, in bytes.
 pub const ANSWER_BYTES: usize = 16 * 1024;
+/// The longest line that can be typed into a terminal, in bytes: a system's own limit is 4,096, and what is beyond it would be gone.
+pub const TYPED_LINE_BYTES: usize = 4_000;
+/// The most that can be typed at once, in bytes.
+pub const TYPED_BYTES: usize = 64 * 1024;
 
 /// A value that is not accepted: which one, why, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +138,31 @@ pub fn answer(value: &str, comment: Option<&str>) -> Result<(), Invalid> {
     }
     bytes("value", value, ANSWER_BYTES, "shorten it")?;
     bytes("comment", comment.unwrap_or_default(), ANSWER_BYTES, "shorten it")
+}
+
+/// What is typed into a terminal.
+///
+/// # Errors
+/// It is empty or longer than [`TYPED_BYTES`], or a line of it than [`TYPED_LINE_BYTES`].
+pub fn typed(text: &str) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new("text", "is empty", "send what is to be typed; \\r is the Enter key"));
+    }
+    bytes("text", text, TYPED_BYTES, "put it into a file and name that")?;
+    if text.split(['\r', '\n']).any(|line| line.len() > TYPED_LINE_BYTES) {
+        let problem = format!("has a line of more than {TYPED_LINE_BYTES} bytes, which a terminal would cut");
+        return Err(Invalid::new("text", problem, "break it, or put it into a file and name that"));
+    }
+    Ok(())
+}
+
+/// The size of a terminal, in cells.
+///
+/// # Errors
+/// It is none that a console has.
+pub fn terminal_size(columns: u16, rows: u16) -> Result<(), Invalid> {
+    let fits = (2..=1_000).contains(&columns) && (1..=1_000).contains(&rows);
+    if fits { Ok(()) } else { Err(Invalid::new("columns", "and rows are no terminal's size", "send 2 to 1000 columns and 1 to 1000 rows")) }
 }
 
 /// All of a task as it is posted.

@@ -31,6 +31,8 @@ pub fn routes() -> Router<AppState> {
         .route("/runs/{id}", get(runs::read))
         .route("/runs/{id}/output", get(output::read))
         .route("/runs/{id}/cancellation", post(runs::cancel))
+        .route("/runs/{id}/input", post(runs::type_in))
+        .route("/runs/{id}/size", post(runs::resize))
         .route("/runs/{id}/events", get(streams::of_run))
         .route("/events", get(streams::of_board))
         .route("/tasks", get(tasks::list).post(tasks::create))
@@ -67,7 +69,11 @@ impl From<RunnerError> for Problem {
         match error {
             RunnerError::Store(error) => error.into(),
             RunnerError::Invalid(invalid) => StoreError::Invalid(invalid).into(),
-            RunnerError::AlreadyEnded => Problem::conflict(error.to_string()),
+            RunnerError::AlreadyEnded | RunnerError::NotStarted | RunnerError::NoTerminal(_) => Problem::conflict(error.to_string()),
+            RunnerError::Unwritable(_) => {
+                tracing::error!(%error, "a request failed");
+                Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
+            }
             RunnerError::NotFound => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
         }
     }

@@ -8,6 +8,7 @@ mod ends;
 mod leftovers;
 mod place;
 mod restarts;
+mod typing;
 
 use kontasks::{
     backend::store::{EventKind, Topics},

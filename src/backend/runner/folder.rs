@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `spec.json` | server | what to start |
 //! | `cancel` | server | who asked for the end and when, a line each time (JSON); an empty file means once, and nobody known |
+//! | `typed` | server | what people typed into the terminal, and its size: `typed.rs` |
 //! | `lock` | supervisor | locked for as long as it lives, which no recycled process id can pretend |
 //! | `ctl` | supervisor | the socket of `link.rs` |
 //! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
@@ -148,6 +149,10 @@ impl RunFolder {
 
     pub(super) fn spool(&self) -> PathBuf {
         self.0.join("spool")
+    }
+
+    pub(super) fn typed(&self) -> PathBuf {
+        self.0.join("typed")
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -104,7 +104,8 @@ impl Follower {
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress = Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
+        let mut progress =
+            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -173,6 +174,8 @@ impl Follower {
 
     /// Follows while the supervisor lives; false where the server ends first.
     async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
+        // What was typed and not passed on when the last server ended.
+        link.typed().await;
         let mut asked = self.asked.clone();
         let mut told = 0;
         loop {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `cancel\n` | somebody asked for the end |
 //! | `cancel 2\n` | and once more, which makes two: the next step is taken at once. The same number again means nothing |
+//! | `typed\n` | there may be more in the file `typed` |
 //!
 //! A line that is not understood is passed over, unless it is longer than 64 bytes: a supervisor of an earlier version knows the first only.
 
@@ -38,6 +39,14 @@ pub(super) fn cancel_number(line: &[u8]) -> Option<usize> {
         [b' ', number @ ..] => std::str::from_utf8(number).ok()?.parse().ok(),
         _ => None,
     }
+}
+
+/// What a follower writes when something was typed.
+const TYPED: &str = "typed\n";
+
+/// Whether that line says that something was typed.
+pub(super) fn is_typed(line: &[u8]) -> bool {
+    line == TYPED.as_bytes()
 }
 
 /// A connection to a living supervisor.
@@ -77,7 +86,15 @@ impl Link {
 
     /// Asks for the end of the run for the `number`th time, from 1. A supervisor that is gone has no need of it.
     pub(super) async fn cancel(&self, number: usize) {
-        let line = cancel_line(number);
+        self.say(&cancel_line(number)).await;
+    }
+
+    /// Says that there may be something new in what was typed.
+    pub(super) async fn typed(&self) {
+        self.say(TYPED).await;
+    }
+
+    async fn say(&self, line: &str) {
         // A new connection is not known to be writable before it has been waited for. So few bytes go at once or not at all.
         while self.0.writable().await.is_ok() {
             match self.0.try_write(line.as_bytes()) {

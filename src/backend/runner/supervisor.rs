@@ -8,6 +8,7 @@ mod program;
 mod signals;
 mod spool;
 mod stop;
+mod typing;
 
 use super::{
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
@@ -32,6 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 use stop::Stop;
+use typing::Typing;
 
 /// After the program's end, what others of its making still write is waited for until they have been silent for this long …
 const SILENCE: Duration = Duration::from_millis(250);
@@ -97,6 +99,7 @@ fn hold(folder: &Path) -> Result<(), String> {
                 wakes,
                 told,
                 followers,
+                typing: Typing::default(),
                 stop: None,
                 requests: 0,
                 clock,
@@ -205,6 +208,7 @@ struct Supervision {
     wakes: UnixStream,
     told: mpsc::Receiver<News>,
     followers: Followers,
+    typing: Typing,
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
@@ -315,7 +319,8 @@ impl Supervision {
         let output = if self.stalled.is_none() { self.running.output.as_ref() } else { None };
         let mut fds = vec![PollFd::new(&self.wakes, PollFlags::IN), PollFd::new(self.followers.listener(), PollFlags::IN)];
         fds.extend(self.followers.links().map(|link| PollFd::new(link, PollFlags::IN)));
-        fds.extend(output.map(|output| PollFd::new(output, PollFlags::IN)));
+        let program = if self.typing.waits() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        fds.extend(output.map(|output| PollFd::new(output, program)));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return; // interrupted by a signal; whatever it was comes as news
         }
@@ -328,12 +333,24 @@ impl Supervision {
         }
         if readable {
             self.read();
+            self.typing.write(&self.running);
         }
-        if ready[1..].contains(&true)
-            && let Some(requests) = self.followers.listen_to_all()
-        {
-            self.cancel(requests);
+        if ready[1..].contains(&true) {
+            let said = self.followers.listen_to_all();
+            if let Some(requests) = said.requests {
+                self.cancel(requests);
+            }
+            if said.typed {
+                self.take_typed();
+            }
         }
+    }
+
+    fn take_typed(&mut self) {
+        if let Err(error) = self.typing.take(&self.folder, &self.running) {
+            let _ = writeln!(io::stderr(), "what was typed cannot be read: {error}");
+        }
+        self.typing.write(&self.running);
     }
 
     fn hear(&mut self) {

@@ -5,6 +5,7 @@ use crate::{
     backend::{auth::Caller, runner::RunnerError, store::NewRun},
     domain::{
         id::{RunId, TaskId},
+        limits,
         run::Run,
         task::Task,
     },
@@ -83,6 +84,48 @@ pub async fn read(State(state): State<AppState>, Id(id): Id<RunId>) -> Result<ax
 pub async fn cancel(State(state): State<AppState>, Extension(caller): Extension<Caller>, Id(id): Id<RunId>) -> Result<StatusCode, Problem> {
     let by = state.auth.name_of(&caller).await.map_err(|error| Problem::internal(&error))?;
     state.backend.runners.cancel(id, &by).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Something to be typed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Input {
+    text: String,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+/// `POST /runs/{id}/input`: 202, it will be typed; the same `requestId` again is not typed again.
+///
+/// # Errors
+/// 404; 409 where there is no terminal to type into, or not yet, or not any more; 422 for a text that is too long.
+pub async fn type_in(State(state): State<AppState>, Id(id): Id<RunId>, Json(input): Json<Input>) -> Result<StatusCode, Problem> {
+    let request_id = match input.request_id {
+        Some(request_id) => {
+            limits::request_id(&request_id).map_err(RunnerError::Invalid)?;
+            request_id
+        }
+        None => uuid::Uuid::now_v7().to_string(),
+    };
+    state.backend.runners.type_in(id, request_id, input.text).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// A console's size in cells.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    columns: u16,
+    rows: u16,
+}
+
+/// `POST /runs/{id}/size`: 202, the terminal will have that size.
+///
+/// # Errors
+/// As for [`type_in`].
+pub async fn resize(State(state): State<AppState>, Id(id): Id<RunId>, Json(size): Json<Size>) -> Result<StatusCode, Problem> {
+    state.backend.runners.resize(id, size.columns, size.rows).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -1,6 +1,6 @@
 //! Those who follow the run, seen from the supervisor: told to look, listened to, never waited for. `link.rs` has the protocol.
 
-use crate::backend::runner::link::cancel_number;
+use crate::backend::runner::link::{cancel_number, is_typed};
 use std::{
     fs,
     io::{self, Read, Write},
@@ -16,6 +16,15 @@ const MOST: usize = 16;
 pub(super) struct Followers {
     listener: UnixListener,
     links: Vec<Link>,
+}
+
+/// What followers have said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// How often somebody has asked for the end of the run by now, where one says so.
+    pub(super) requests: Option<usize>,
+    /// Something was typed.
+    pub(super) typed: bool,
 }
 
 #[derive(Debug)]
@@ -50,22 +59,22 @@ impl Followers {
         });
     }
 
-    /// Takes in new followers and what the others say: how often somebody has asked for the end of the run by now, where one says so.
-    pub(super) fn listen_to_all(&mut self) -> Option<usize> {
+    /// Takes in new followers and what the others say.
+    pub(super) fn listen_to_all(&mut self) -> Said {
         while let Ok((stream, _)) = self.listener.accept() {
             if self.links.len() < MOST && stream.set_nonblocking(true).is_ok() {
                 self.links.push(Link { stream, word: Vec::new() });
             }
         }
-        let mut requests = None;
-        self.links.retain_mut(|link| link.hear(&mut requests));
-        requests
+        let mut said = Said::default();
+        self.links.retain_mut(|link| link.hear(&mut said));
+        said
     }
 }
 
 impl Link {
     /// False where it is over.
-    fn hear(&mut self, requests: &mut Option<usize>) -> bool {
+    fn hear(&mut self, said: &mut Said) -> bool {
         let mut bytes = [0; 64];
         loop {
             match self.stream.read(&mut bytes) {
@@ -73,7 +82,9 @@ impl Link {
                 Ok(n) => {
                     self.word.extend_from_slice(&bytes[..n]);
                     while let Some(end) = self.word.iter().position(|byte| *byte == b'\n') {
-                        *requests = cancel_number(self.word.drain(..=end).as_slice()).max(*requests);
+                        let line: Vec<u8> = self.word.drain(..=end).collect();
+                        said.requests = cancel_number(&line).max(said.requests);
+                        said.typed |= is_typed(&line);
                     }
                     if self.word.len() > 64 {
                         return false; // speaks another language

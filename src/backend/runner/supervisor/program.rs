@@ -89,6 +89,22 @@ impl Running {
         self.other_side = None;
     }
 
+    /// Gives the terminal another size, in cells, of which its programs are told (SIGWINCH).
+    pub(super) fn resize(&self, columns: u16, rows: u16) {
+        if let Some(terminal) = self.output.as_ref().filter(|_| self.is_terminal) {
+            // It fails for a terminal that is gone.
+            let _ = rustix::termios::tcsetwinsize(terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 });
+        }
+    }
+
+    /// Types into the terminal as much as it takes at once; says how many bytes that were.
+    pub(super) fn type_in(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self.output.as_ref().filter(|_| self.is_terminal) {
+            Some(terminal) => rustix::io::write(terminal, bytes),
+            None => Err(Errno::IO),
+        }
+    }
+
     /// Whether anything in the program's group lives.
     pub(super) fn group_lives(&self) -> bool {
         !matches!(rustix::process::test_kill_process_group(self.pid), Err(Errno::SRCH))
