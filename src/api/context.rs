@@ -9,7 +9,10 @@ use crate::{
         runner::RunnerError,
         store::{Conflict, Missing, StoreError},
     },
-    domain::members::{self, Read},
+    domain::{
+        members::{self, Read},
+        run::Run,
+    },
 };
 use axum::http::{StatusCode, header::ACCEPT, request::Parts};
 use leptos::prelude::use_context;
@@ -59,6 +62,12 @@ pub fn refused(error: ApiError, back: &str, draft: Option<PromptDraft>) -> ApiEr
         Err(_) => leptos_axum::redirect(back),
     }
     error
+}
+
+/// What makes the first line that a page types into a run one line; none where nothing can be typed.
+pub fn input_id(backend: &Backend, run: &Run) -> Option<String> {
+    let takes_input = !run.status.is_final() && backend.runners.takes_input(run);
+    takes_input.then(|| uuid::Uuid::now_v7().to_string())
 }
 
 /// What could not be done on the page before; none where that is unknown or long ago.

@@ -107,7 +107,7 @@ pub async fn fetch_page(
     request: PageRequest,
 ) -> Result<Packed, ApiError> {
     use crate::{
-        api_context::{backend, noticed, with_status},
+        api_context::{backend, input_id, noticed, with_status},
         backend::rich_text::sanitize,
     };
 
@@ -123,13 +123,19 @@ pub async fn fetch_page(
             }
             "board" => Packed::of(&backend.store.board(&filter).await?),
             "task" => {
-                let snapshot = backend.store.task_snapshot(id.parse().map_err(|_| ApiError::NoSuchTask)?).await?;
+                let mut snapshot = backend.store.task_snapshot(id.parse().map_err(|_| ApiError::NoSuchTask)?).await?;
+                if let Some(console) = &mut snapshot.console {
+                    console.input = input_id(&backend, &console.run);
+                }
                 let raw = serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?;
                 let output_html = snapshot.task.context.output.as_deref().map(sanitize);
                 let snapshot = TaskSnapshot { output_html, task: snapshot.task.without_output(), ..snapshot };
                 Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
             }
-            "console" => Packed::of(&backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?),
+            "console" => {
+                let snapshot = backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?;
+                Packed::of(&ConsoleSnapshot { input: input_id(&backend, &snapshot.run), ..snapshot })
+            }
             _ => Err(ApiError::OtherBuild),
         }
     };

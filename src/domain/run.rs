@@ -158,7 +158,10 @@ impl Run {
         };
         match (self.status, self.exit_code, &self.signal) {
             (RunStatus::Queued, ..) => "queued".into(),
-            (RunStatus::Running, ..) => "running".into(),
+            (RunStatus::Running, ..) => match &self.stopping {
+                Some(Stopping { signal, by, .. }) => format!("stopping: {signal} sent, asked by {by}"),
+                None => "running".into(),
+            },
             (RunStatus::Succeeded, ..) => "succeeded".into(),
             (RunStatus::Failed, Some(code), _) => format!("failed with exit code {code}"),
             (RunStatus::Failed, None, Some(signal)) => format!("ended by {signal}"),
@@ -217,6 +220,9 @@ mod tests {
             Run { status, exit_code, signal: signal.map(Into::into), reason: reason.map(Into::into), ..run() }.outcome()
         };
         assert_eq!(outcome(RunStatus::Succeeded, Some(0), None, None), "succeeded");
+        let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
+        let stopping = Run { status: RunStatus::Running, stopping: Some(stopping), ..run() };
+        assert_eq!(stopping.outcome(), "stopping: SIGTERM sent, asked by Firefox on Linux");
         assert_eq!(outcome(RunStatus::Failed, Some(3), None, None), "failed with exit code 3");
         assert_eq!(outcome(RunStatus::Failed, None, Some("SIGSEGV"), None), "ended by SIGSEGV");
         assert_eq!(outcome(RunStatus::Failed, None, None, Some("there is no program x")), "failed: there is no program x");

@@ -133,6 +133,8 @@ pub struct ConsoleSnapshot {
     pub text_start: u64,
     /// Where the digest of its output stands, for `OutputDigest::take_up`; none where it has ended, and [`Run::digest`] is all of it.
     pub digest_so_far: Option<String>,
+    /// What makes the first line that is typed on this page one line; none where the program has no terminal or is over.
+    pub input: Option<String>,
 }
 
 impl Read for ConsoleSnapshot {
@@ -144,6 +146,7 @@ impl Read for ConsoleSnapshot {
             text: members.take("text")?,
             text_start: members.take("text_start")?,
             digest_so_far: members.take("digest_so_far")?,
+            input: members.take("input")?,
         })
     }
 }

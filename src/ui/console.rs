@@ -4,23 +4,33 @@
 pub mod drawing;
 pub mod earlier;
 pub mod footer;
+pub mod input_line;
 pub mod own_copy;
 pub mod rows;
+pub mod size;
 pub mod tail;
 pub mod transcript;
 pub mod window;
 
 use crate::{
     api::{error::ApiError, pages::load_console},
-    domain::{event::StreamEvent, id::RunId, number::counted, run::Run, snapshot::ConsoleSnapshot},
+    domain::{
+        event::StreamEvent,
+        id::RunId,
+        number::counted,
+        run::{Run, RunStatus},
+        snapshot::ConsoleSnapshot,
+    },
     ui::hooks::live::{Live, Sink, SinkOptions, use_live},
 };
 use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
 use footer::ConsoleFooter;
+use input_line::InputLine;
 use leptos::{html, prelude::*, task::spawn_local};
 use own_copy::{Check, OwnCopy};
 use send_wrapper::SendWrapper;
+use size::SizeTeller;
 use std::{
     cell::{Cell, RefCell},
     ops::Range,
@@ -67,6 +77,14 @@ pub fn Console(
     let live = use_live();
 
     let check = RwSignal::new(Check::Unknown);
+    let runs = Memo::new(move |_| run.with(|run| run.status == RunStatus::Running));
+    let input = snapshot.input.clone();
+    let has_terminal = input.is_some();
+    let teller = StoredValue::new(None::<SendWrapper<SizeTeller>>);
+    Effect::new(move |_| {
+        let elements = parts.elements().filter(|_| has_terminal && runs.get());
+        teller.set_value(elements.map(|elements| SendWrapper::new(SizeTeller::new(elements, id))));
+    });
     let mut start = Some((snapshot, transcript, drawn));
     Effect::new(move |_| {
         let Some(elements) = parts.elements() else { return };
@@ -77,6 +95,7 @@ pub fn Console(
         listen(live, &snapshot, Shown { run, drawing, check });
     });
     on_cleanup(move || {
+        teller.try_update_value(Option::take);
         drawing.try_update_value(Option::take);
     });
 
@@ -153,6 +172,7 @@ pub fn Console(
                     </span>
                 </button>
             </div>
+            {input.map(|first_id| view! { <Show when=move || runs.get()><InputLine run=id first_id=first_id.clone()/></Show> }.into_any())}
             <ConsoleFooter run=Memo::new(move |_| run.get()) lines=report.lines check full_page_link=!fill/>
         </section>
     }

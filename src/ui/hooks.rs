@@ -4,7 +4,7 @@ mod driver;
 pub mod effect;
 pub mod event_source;
 pub mod live;
-mod timer;
+pub(super) mod timer;
 pub mod transport;
 pub mod use_board;
 pub mod use_event_stream;

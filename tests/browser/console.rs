@@ -37,6 +37,7 @@ fn console(text: &str, text_start: usize, lines: usize) -> (Rc<Drawing>, Report,
         text: text.to_owned(),
         text_start: text_start as u64,
         digest_so_far: None,
+        input: None,
     };
     let report = Report { lines: RwSignal::new(0), behind: RwSignal::new(None), missing: RwSignal::new(0) };
     let asked = Rc::new(Cell::new(0));

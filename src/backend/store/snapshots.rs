@@ -1,5 +1,6 @@
 //! What pages are rendered from. Each is read in one transaction together with the log's end, so that a stream that starts at its
-//! cursor goes on exactly where it ends. Runners, request ids and sanitised output are the caller's to fill in.
+//! cursor goes on exactly where it ends. Runners, what makes a
+//! submission or a typed line one, and sanitised output are the caller's to fill in.
 
 use super::{
     Store,
@@ -160,7 +161,14 @@ async fn words(connection: &mut SqliteConnection, sql: &'static str) -> Result<V
 async fn console(connection: &mut SqliteConnection, cursor: &Cursor, number: i64, run: Run) -> Result<ConsoleSnapshot, StoreError> {
     let (text_start, bytes) = tail(connection, number, run.bytes, ConsoleSnapshot::MAX_TEXT).await?;
     let digest_so_far = if run.status.is_final() { None } else { Some(digest_so_far(connection, number).await?.put_down()) };
-    Ok(ConsoleSnapshot { cursor: cursor.clone(), run, text: String::from_utf8_lossy(&bytes).into_owned(), text_start, digest_so_far })
+    Ok(ConsoleSnapshot {
+        cursor: cursor.clone(),
+        run,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        text_start,
+        digest_so_far,
+        input: None,
+    })
 }
 
 /// The last bytes of a run's output, at most `most`, and how many come before them. Where there are more it begins with a line, if one

@@ -103,7 +103,7 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
         json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"]}),
         &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses"],
     );
-    let console = json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "digest_so_far": "00"});
+    let console = json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "digest_so_far": "00", "input": "r"});
     check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start"]);
     check::<TaskSnapshot>(
         json!({"cursor": "k-7", "task": task(), "output_html": null, "runs": [run()], "console": console}),

@@ -67,7 +67,7 @@ pub fn ConsoleFooter(
     }
 }
 
-/// Asks for the run to be ended; a plain form, so that it needs no script.
+/// Asks for the run to be ended, and again for the next step towards it; a plain form, so that it needs no script.
 #[component]
 fn CancelButton(
     /// The run.
@@ -77,7 +77,18 @@ fn CancelButton(
 ) -> impl IntoView {
     let id = run.with_untracked(|run| run.id);
     let cancel = ServerAction::<CancelRun>::new();
-    let asked = move || cancel.pending().get() || matches!(cancel.value().get(), Some(Ok(())));
+    let reached = Memo::new(move |_| run.with(|run| run.stopping.as_ref().map(|stopping| stopping.signal.clone())));
+    // At which step it was pressed last: one press takes one step, also where it is a double click.
+    let pressed = RwSignal::new(None::<Option<String>>);
+    let asked = move || pressed.get() == Some(reached.get()) && !matches!(cancel.value().get(), Some(Err(_)));
+    let next = move || match reached.get().as_deref() {
+        _ if asked() => "Cancelling…",
+        None => "Cancel",
+        Some("SIGINT") => "Terminate now",
+        Some("SIGTERM") => "Kill now",
+        Some(_) => "Ending…",
+    };
+    let nothing_more = move || reached.with(|signal| signal.as_deref() == Some("SIGKILL"));
     let error = move || match cancel.value().get() {
         Some(Err(error)) => Some(error.to_string()),
         _ => None,
@@ -86,7 +97,14 @@ fn CancelButton(
         <Show when=move || !over.get()>
             <ActionForm action=cancel attr:class="console-cancel">
                 <input type="hidden" name="run_id" value=id.to_string()/>
-                <button class="button" type="submit" disabled=asked>{move || if asked() { "Cancelling…" } else { "Cancel" }}</button>
+                <button
+                    class="button"
+                    type="submit"
+                    disabled=move || asked() || nothing_more()
+                    on:click=move |_| pressed.set(Some(reached.get_untracked()))
+                >
+                    {next}
+                </button>
             </ActionForm>
             <span class="console-error" role="alert">{error}</span>
         </Show>

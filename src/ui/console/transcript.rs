@@ -265,7 +265,7 @@ mod tests {
             digest: None,
         };
         let cursor = Cursor { epoch: Epoch::new("e").expect("fits"), seq: 1 };
-        ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64, digest_so_far: None }
+        ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64, digest_so_far: None, input: None }
     }
 
     fn output(text: &str) -> Output {

@@ -5,19 +5,19 @@ use std::cell::Cell;
 use wasm_bindgen::{JsCast, closure::Closure};
 
 /// A timer and what it does. Dropping it clears nothing: [`Timer::clear`] does.
-pub(super) struct Timer {
+pub(in crate::ui) struct Timer {
     callback: Closure<dyn Fn()>,
     handle: Cell<Option<i32>>,
 }
 
 impl Timer {
     /// A timer that is not set.
-    pub(super) fn new(fired: impl Fn() + 'static) -> Self {
+    pub(in crate::ui) fn new(fired: impl Fn() + 'static) -> Self {
         Timer { callback: Closure::new(fired), handle: Cell::new(None) }
     }
 
     /// Fires once at that moment, in milliseconds since 1970; replaces an earlier setting.
-    pub(super) fn set(&self, at: u64) {
+    pub(in crate::ui) fn set(&self, at: u64) {
         self.clear();
         let delay = i32::try_from(at.saturating_sub(now())).unwrap_or(i32::MAX);
         self.handle.set(web_sys::window().and_then(|window| {
@@ -27,7 +27,7 @@ impl Timer {
     }
 
     /// No firing; without effect where it has fired or was not set.
-    pub(super) fn clear(&self) {
+    pub(in crate::ui) fn clear(&self) {
         if let (Some(handle), Some(window)) = (self.handle.take(), web_sys::window()) {
             window.clear_timeout_with_handle(handle);
         }

@@ -110,6 +110,6 @@ fn delay_ms(retry_after: &str) -> Option<u64> {
 }
 
 /// Milliseconds since 1970.
-pub(super) fn now() -> u64 {
+pub(in crate::ui) fn now() -> u64 {
     js_sys::Date::now() as u64
 }
