@@ -22,12 +22,13 @@ test("503 for some seconds in mid-run: the page says so, backs off, returns and 
   const healed = loadedSnapshots(page);
   const before = proxy.streams.length;
 
-  proxy.become("refuse");
+  proxy.streamsAre = { status: 503, headers: { "content-type": "text/plain" }, body: "no server available\n" };
+  proxy.cut();
   const connection = page.locator("[data-connection]");
   await expect(connection).toHaveText(/Reconnecting: attempt \d+, next in \d+ s/);
   await expect.poll(() => proxy.streams.length - before).toBe(3);
   await expect(connection).toHaveText(/attempt [34]/);
-  proxy.become("pass");
+  proxy.streamsAre = "pass";
 
   await live(page);
   await expect(theConsole(page)).toHaveAttribute("data-status", "succeeded", { timeout: 20_000 });
@@ -69,12 +70,13 @@ test("a stream that opens and stays silent is given up and opened anew", async (
   await expect(line(page, "line 5")).toBeVisible();
   await live(page);
 
-  proxy.become("silence");
+  proxy.streamsAre = "silence";
+  proxy.cut();
   await expect(page.locator("[data-connection]")).not.toHaveAttribute("data-connection", "live");
   const before = proxy.streams.length;
   await page.clock.fastForward(2_000);
   await expect.poll(() => proxy.streams.length).toBeGreaterThan(before);
-  proxy.becomeQuietly("pass");
+  proxy.streamsAre = "pass";
   const silent = proxy.streams.length;
   // 2.5 heartbeats of 15 s, and the wait before the next attempt.
   await page.clock.fastForward(40_000);
