@@ -1,5 +1,6 @@
 // What stands between a browser and a server fails in its own ways: refuses, cuts, falls silent.
 import { LOST, expect, test } from "../fixtures";
+import { takeClock } from "../support/clock";
 import { allLines, arrived, line, live, loadedSnapshots, theConsole, watchConnection } from "../support/pages";
 import type { Page } from "@playwright/test";
 import type { Proxy } from "../support/proxy";
@@ -65,7 +66,7 @@ test("connections that are cut again and again lose and repeat nothing", async (
 test("a stream that opens and stays silent is given up and opened anew", async ({ signedIn: page, reverseProxy: proxy, expectedErrors }) => {
   expectedErrors.push(LOST);
   // The page's clock is ours, so that its patience does not cost us the time.
-  await page.clock.install();
+  await takeClock(page);
   const { run } = await submitThrough(page, proxy, "for i in $(seq 1 5); do echo line $i; done; read more; echo done");
   await expect(line(page, "line 5")).toBeVisible();
   await live(page);
