@@ -21,6 +21,8 @@ export class Proxy {
   streamsAre: Answer = "pass";
   /** From now on, for those who ask about a stream, where they are to be told something else. */
   probesAre?: Answer;
+  /** From now on: documents come without the server's word that nobody is to keep them. */
+  documentsMayBeKept = false;
   /** Called with the path of each request. */
   onRequest?: (url: string) => void;
   readonly #sockets = new Set<Socket>();
@@ -73,6 +75,7 @@ export class Proxy {
   #pass(request: http.IncomingMessage, response: http.ServerResponse, rewrite?: (text: string) => string): void {
     const { method, headers } = request;
     const onward = http.request(new URL(request.url ?? "/", this.upstream()), { method, headers, agent: false }, (answer) => {
+      if (this.documentsMayBeKept && answer.headers["content-type"]?.startsWith("text/html")) delete answer.headers["cache-control"];
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.on("error", () => response.destroy());
       if (rewrite) answer.setEncoding("utf8").on("data", (text: string) => response.write(rewrite(text))).on("end", () => response.end());

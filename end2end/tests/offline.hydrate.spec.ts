@@ -6,9 +6,8 @@ import { stopClock, takeClock } from "../support/clock";
 import { allLines, line, live, loadedSnapshots, theConsole } from "../support/pages";
 import type { Proxy } from "../support/proxy";
 import { documented, NAME } from "../support/real_proxy";
+import { ToldRun } from "../support/told";
 
-const COUNT = "for i in $(seq 1 150); do echo line $i; sleep 0.02; done";
-const ALL = Array.from({ length: 150 }, (_, at) => `line ${at + 1}`);
 const OFFLINE = "Paused: this device is offline";
 /** What Chromium says of requests without a network, and of a page that came without TLS by a name. */
 const EXPECTED = [LOST, /status of 503/, /net::ERR_INTERNET_DISCONNECTED/, /Cross-Origin-Opener-Policy header has been ignored/];
@@ -49,10 +48,11 @@ test("offline in mid-run: said in words, nothing asked for, and what was missed 
   expectedErrors.push(...EXPECTED);
   const url = await open(page, proxy, server.signInLink);
   await takeClock(page);
-  const { run } = await server.api.submit(COUNT);
+  const run = await ToldRun.start(server);
   await page.goto(`${url}/runs/${run.id}`);
-  await expect(line(page, "line 10")).toBeVisible();
   await live(page);
+  run.write(50);
+  await expect(line(page, run.last)).toBeVisible();
   const loaded = loadedSnapshots(page);
 
   await context.setOffline(true);
@@ -60,7 +60,8 @@ test("offline in mid-run: said in words, nothing asked for, and what was missed 
   await expect(connection).toHaveText(OFFLINE);
   await expect(connection).toHaveAttribute("data-connection", "paused");
   await expect.poll(() => proxy.openStreams).toBe(0);
-  await server.api.ended(run.id);
+  run.write(50);
+  const output = await run.end();
   const requests = asked(page);
   const streams = proxy.streams.length;
   // However long it lasts. What the page asks for by itself comes before what is asked for here.
@@ -75,8 +76,8 @@ test("offline in mid-run: said in words, nothing asked for, and what was missed 
   await live(page);
   await page.clock.resume();
   await expect(theConsole(page)).toHaveAttribute("data-status", "succeeded");
-  expect(await allLines(page)).toEqual(ALL);
-  expect(await server.api.output(run.id)).toBe(ALL.map((text) => `${text}\n`).join(""));
+  expect(await allLines(page)).toEqual(run.lines);
+  expect(output).toBe(run.lines.map((text) => `${text}\n`).join(""));
   expect(proxy.streams.length - streams).toBe(1);
   expect(loaded, "nothing had to be mended").toEqual([]);
 });
@@ -129,21 +130,25 @@ for (const [how, lose] of [
 
 test("on this machine a page without a network stays live, and comes back when its stream is lost", async ({ signedIn: page, server, reverseProxy: proxy, expectedErrors }) => {
   expectedErrors.push(LOST);
-  const { run } = await server.api.submit(COUNT);
+  const run = await ToldRun.start(server);
   await page.goto(`${proxy.url}/runs/${run.id}`);
-  await expect(line(page, "line 10")).toBeVisible();
   await live(page);
+  run.write(50);
+  await expect(line(page, run.last)).toBeVisible();
   const loaded = loadedSnapshots(page);
   const streams = proxy.streams.length;
   await tell(page, true);
-  await expect(line(page, "line 40")).toBeVisible();
+  run.write(50);
+  await expect(line(page, run.last)).toBeVisible();
   await live(page);
   expect(proxy.streams.length).toBe(streams);
   proxy.cut();
   await expect(page.locator("[data-connection]")).toHaveAttribute("data-connection", "waiting");
   await live(page);
   expect(proxy.streams.length - streams).toBe(1);
+  run.write(50);
+  await run.end();
   await expect(theConsole(page)).toHaveAttribute("data-status", "succeeded");
-  expect(await allLines(page)).toEqual(ALL);
+  expect(await allLines(page)).toEqual(run.lines);
   expect(loaded, "nothing had to be mended").toEqual([]);
 });
