@@ -4,28 +4,27 @@ import http from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 
 /**
- * - pass: hand everything on;
- * - refuse: answer 503 to everything, as a proxy whose server is being deployed;
- * - silence: answer a stream with 200 and then nothing; hand everything else on.
+ * What is said where a stream is asked for, or about one by HEAD:
+ * - pass: what the server says; a function: the same, but changed on its way, as it comes;
+ * - silence: 200 and then nothing; hang: nothing at all; drop: the connection ends without an answer;
+ * - or what stands here, instead of a stream.
  */
-export type Mode = "pass" | "refuse" | "silence";
-
-/** What is answered where a stream is asked for, instead of the stream; `drop` ends the connection without an answer. */
-export type Answer = { status: number; headers?: Record<string, string>; body?: string } | "drop";
+export type Answer = "pass" | "silence" | "hang" | "drop" | ((text: string) => string) | { status: number; headers?: Record<string, string>; body?: string };
 
 export class Proxy {
   url = "";
-  /** When each stream was asked for, in the order of arrival, and how it was answered. */
-  readonly streams: { at: number; mode: Mode; url: string }[] = [];
+  /** When each stream was asked for, in the order of arrival. */
+  readonly streams: { at: number }[] = [];
   /** How many streams are open now. */
   openStreams = 0;
-  /** From now on, for those who ask for a stream or about one; none hands it on. */
-  streamsAre?: Answer;
-  /** From now on, for what a stream says on its way to the page, as it comes; none leaves it as it is. */
-  rewriteStream?: (text: string) => string;
+  /** From now on, for those who ask for a stream or about one; what is open stays as it is until it is cut. */
+  streamsAre: Answer = "pass";
+  /** From now on, for those who ask about a stream, where they are to be told something else. */
+  probesAre?: Answer;
+  /** From now on: documents come without the server's word that nobody is to keep them. */
+  documentsMayBeKept = false;
   /** Called with the path of each request. */
   onRequest?: (url: string) => void;
-  #mode: Mode = "pass";
   readonly #sockets = new Set<Socket>();
   readonly #server = http.createServer((request, response) => this.#answer(request, response));
 
@@ -44,17 +43,6 @@ export class Proxy {
     return this;
   }
 
-  /** From now on; what is open is cut, so that nothing goes on in the old way. */
-  become(mode: Mode): void {
-    this.#mode = mode;
-    this.cut();
-  }
-
-  /** From now on, for new requests; what is open stays as it is. */
-  becomeQuietly(mode: Mode): void {
-    this.#mode = mode;
-  }
-
   /** Ends every open connection at once. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -68,32 +56,29 @@ export class Proxy {
 
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     this.onRequest?.(request.url ?? "");
-    const isStream = /^\/api\/v1\/(runs\/[^/]+\/)?events/.test(request.url ?? "");
-    if (isStream && request.method === "GET") {
-      this.streams.push({ at: Date.now(), mode: this.#mode, url: request.url ?? "" });
+    if (!/^\/api\/v1\/(runs\/[^/]+\/)?events/.test(request.url ?? "")) return this.#pass(request, response);
+    const isProbe = request.method === "HEAD";
+    if (!isProbe) {
+      this.streams.push({ at: Date.now() });
       this.openStreams++;
       response.on("close", () => this.openStreams--);
     }
-    if (this.#mode === "refuse") {
-      response.writeHead(503, { "content-type": "text/plain", connection: "close" }).end("no server available\n");
-    } else if (this.#mode === "silence" && isStream) {
-      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
-    } else if (this.streamsAre && isStream) {
-      if (this.streamsAre === "drop") return void request.socket.destroy();
-      const { status, headers, body } = this.streamsAre;
-      response.writeHead(status, headers).end(request.method === "HEAD" ? undefined : body);
-    } else {
-      this.#pass(request, response);
-    }
+    const answer = (isProbe && this.probesAre) || this.streamsAre;
+    if (answer === "hang") return;
+    if (answer === "drop") request.socket.destroy();
+    else if (answer === "silence") response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    else if (answer === "pass") this.#pass(request, response);
+    else if (typeof answer === "function") this.#pass(request, response, answer);
+    else response.writeHead(answer.status, answer.headers).end(isProbe ? undefined : answer.body);
   }
 
-  #pass(request: http.IncomingMessage, response: http.ServerResponse): void {
+  #pass(request: http.IncomingMessage, response: http.ServerResponse, rewrite?: (text: string) => string): void {
     const { method, headers } = request;
     const onward = http.request(new URL(request.url ?? "/", this.upstream()), { method, headers, agent: false }, (answer) => {
+      if (this.documentsMayBeKept && answer.headers["content-type"]?.startsWith("text/html")) delete answer.headers["cache-control"];
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.on("error", () => response.destroy());
-      const rewrite = answer.headers["content-type"]?.startsWith("text/event-stream") ? this.rewriteStream : undefined;
-      if (rewrite) answer.on("data", (bytes: Buffer) => response.write(rewrite(bytes.toString()))).on("end", () => response.end());
+      if (rewrite) answer.setEncoding("utf8").on("data", (text: string) => response.write(rewrite(text))).on("end", () => response.end());
       else answer.pipe(response);
     });
     onward.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));

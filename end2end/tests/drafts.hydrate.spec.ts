@@ -47,7 +47,7 @@ test("a server of another version is said, and loading it keeps what was typed",
   const connection = page.locator("[data-connection]");
   await expect(page.getByRole("button", { name: "Reload" })).toBeHidden();
   await page.getByLabel("Prompt").fill(TEXT);
-  proxy.rewriteStream = (text) => text.replace(/"build":"[^"]*"/, '"build":"another"');
+  proxy.streamsAre = (text) => text.replace(/"build":"[^"]*"/, '"build":"another"');
   proxy.cut();
   await expect(connection).toContainText(/new version/i);
   await live(page);

@@ -1,5 +1,6 @@
 // What stands between a browser and a server fails in its own ways: refuses, cuts, falls silent.
 import { LOST, expect, test } from "../fixtures";
+import { takeClock } from "../support/clock";
 import { allLines, arrived, line, live, loadedSnapshots, theConsole, watchConnection } from "../support/pages";
 import type { Page } from "@playwright/test";
 import type { Proxy } from "../support/proxy";
@@ -22,12 +23,13 @@ test("503 for some seconds in mid-run: the page says so, backs off, returns and 
   const healed = loadedSnapshots(page);
   const before = proxy.streams.length;
 
-  proxy.become("refuse");
+  proxy.streamsAre = { status: 503, headers: { "content-type": "text/plain" }, body: "no server available\n" };
+  proxy.cut();
   const connection = page.locator("[data-connection]");
   await expect(connection).toHaveText(/Reconnecting: attempt \d+, next in \d+ s/);
   await expect.poll(() => proxy.streams.length - before).toBe(3);
   await expect(connection).toHaveText(/attempt [34]/);
-  proxy.become("pass");
+  proxy.streamsAre = "pass";
 
   await live(page);
   await expect(theConsole(page)).toHaveAttribute("data-status", "succeeded", { timeout: 20_000 });
@@ -64,17 +66,18 @@ test("connections that are cut again and again lose and repeat nothing", async (
 test("a stream that opens and stays silent is given up and opened anew", async ({ signedIn: page, reverseProxy: proxy, expectedErrors }) => {
   expectedErrors.push(LOST);
   // The page's clock is ours, so that its patience does not cost us the time.
-  await page.clock.install();
+  await takeClock(page);
   const { run } = await submitThrough(page, proxy, "for i in $(seq 1 5); do echo line $i; done; read more; echo done");
   await expect(line(page, "line 5")).toBeVisible();
   await live(page);
 
-  proxy.become("silence");
+  proxy.streamsAre = "silence";
+  proxy.cut();
   await expect(page.locator("[data-connection]")).not.toHaveAttribute("data-connection", "live");
   const before = proxy.streams.length;
   await page.clock.fastForward(2_000);
   await expect.poll(() => proxy.streams.length).toBeGreaterThan(before);
-  proxy.becomeQuietly("pass");
+  proxy.streamsAre = "pass";
   const silent = proxy.streams.length;
   // 2.5 heartbeats of 15 s, and the wait before the next attempt.
   await page.clock.fastForward(40_000);
