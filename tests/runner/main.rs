@@ -6,6 +6,7 @@
 mod cancel;
 mod ends;
 mod leftovers;
+mod limits;
 mod place;
 mod restarts;
 
