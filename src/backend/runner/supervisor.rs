@@ -4,6 +4,7 @@
 
 mod children;
 mod followers;
+mod news;
 mod program;
 mod signals;
 mod spool;
@@ -19,6 +20,7 @@ use crate::{
     domain::timestamp::Timestamp,
 };
 use followers::Followers;
+use news::News;
 use program::Running;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spool::Spool;
@@ -70,9 +72,7 @@ fn hold(folder: &Path) -> Result<(), String> {
     }
     let spec = folder.spec().map_err(unusable)?.ok_or("there is no run in this folder")?;
     let spool = Spool::create(&folder.spool(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
-    let (waker, wakes) = wake_pair().map_err(unusable)?;
-    let (tell, told) = mpsc::channel();
-    let herald = Herald { waker, tell };
+    let (herald, wakes, told) = news::channel().map_err(unusable)?;
     signals::listen(&herald).map_err(unusable)?;
     let followers = Followers::listen(&folder.socket()).map_err(unusable)?;
     if let Some(script) = &spec.program.script {
@@ -149,13 +149,6 @@ fn answer(word: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
-    let (waker, wakes) = UnixStream::pair()?;
-    waker.set_nonblocking(true)?;
-    wakes.set_nonblocking(true)?;
-    Ok((waker, wakes))
-}
-
 /// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
 fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
     while let Err(error) = spool.sync().and_then(|()| folder.write_ended(ended)) {
@@ -164,34 +157,6 @@ fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
         }
         let _ = writeln!(io::stderr(), "the end cannot be written yet: {error}");
         thread::sleep(RETRY);
-    }
-}
-
-/// What the other threads have to say.
-enum News {
-    /// The program ended.
-    Exited(How, Timestamp),
-    /// All that it had started has ended too.
-    Alone,
-    /// Somebody sent SIGTERM.
-    Terminate,
-}
-
-/// Carries news into the one thread that acts.
-#[derive(Debug)]
-struct Herald {
-    waker: UnixStream,
-    tell: mpsc::Sender<News>,
-}
-
-impl Herald {
-    fn say(&self, news: News) {
-        let _ = self.tell.send(news);
-        let _ = (&self.waker).write(&[0]);
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(Herald { waker: self.waker.try_clone()?, tell: self.tell.clone() })
     }
 }
 
@@ -425,9 +390,4 @@ impl Supervision {
             Err(_) => self.running.output = None,
         }
     }
-}
-
-/// So that a debugger's view of the process says which is which.
-fn name_thread(name: &str) -> thread::Builder {
-    thread::Builder::new().name(name.to_owned()).stack_size(64 * 1024)
 }

@@ -94,9 +94,8 @@ impl Stop {
     /// Does what is due; says what was sent where that is a step.
     pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) -> Option<Signal> {
         if exited && !self.hung_up {
-            // A terminal does the same for its group when the first process of the session ends.
             self.hung_up = true;
-            running.signal(Signal::HUP);
+            running.hang_up();
         }
         let mut reached = None;
         while self.step < self.course.steps().len() && (now >= self.due || self.hurried > 0) {
