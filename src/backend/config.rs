@@ -1,11 +1,15 @@
 //! The configuration file, `kontasks.toml`: which runners there are, and by which names the board is reached. A file that is not
 //! understood in every part is refused, with the line and the reason: a misspelt member must not silently mean its default.
 
-use super::runner::table::{Runner, RunnerTable};
+use super::runner::{
+    limits::{RunLimits, parse_duration, parse_size},
+    table::{Runner, RunnerTable},
+};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs, io,
+    num::NonZeroU64,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -55,6 +59,7 @@ struct Document {
     hosts: Vec<Spanned<String>>,
     #[serde(default)]
     origins: Vec<Spanned<String>>,
+    max_output: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +71,9 @@ struct Entry {
     #[serde(default)]
     environment: BTreeMap<Spanned<String>, Spanned<String>>,
     terminal: Option<bool>,
+    limit: Option<Spanned<String>>,
+    idle_limit: Option<Spanned<String>>,
+    max_output: Option<Spanned<String>>,
 }
 
 /// A reason and the bytes of the text that it is about.
@@ -101,7 +109,8 @@ impl Config {
         }
         let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
         let origins = document.origins.into_iter().map(check_origin).collect::<Result<_, _>>()?;
-        Ok(Config { runners: RunnerTable::new(runners), hosts, origins })
+        let max_output = document.max_output.map(check_size).transpose()?.unwrap_or(RunLimits::BYTES);
+        Ok(Config { runners: RunnerTable::new(runners).with_max_output(max_output), hosts, origins })
     }
 }
 
@@ -119,7 +128,12 @@ impl Entry {
         }
         let folder = self.folder.map(check_folder).transpose()?;
         let environment = self.environment.into_iter().map(check_variable).collect::<Result<_, _>>()?;
-        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true) })
+        let limits = RunLimits {
+            seconds: self.limit.map(check_duration).transpose()?,
+            silent_seconds: self.idle_limit.map(check_duration).transpose()?,
+            bytes: self.max_output.map(check_size).transpose()?,
+        };
+        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true), limits })
     }
 }
 
@@ -166,6 +180,20 @@ fn check_variable((name, value): (Spanned<String>, Spanned<String>)) -> Result<(
     Ok((name, value))
 }
 
+fn check_duration(text: Spanned<String>) -> Result<NonZeroU64, Fault> {
+    parse_duration(text.as_ref()).ok_or_else(|| {
+        let expected = "a whole number and s, m, h or d are expected, such as 90s or 2h";
+        (text.span(), format!("{:?} is no duration: {expected}", text.as_ref()))
+    })
+}
+
+fn check_size(text: Spanned<String>) -> Result<NonZeroU64, Fault> {
+    parse_size(text.as_ref()).ok_or_else(|| {
+        let expected = "a whole number and its unit are expected, such as 500 MB or 1 GiB";
+        (text.span(), format!("{:?} is no size: {expected}", text.as_ref()))
+    })
+}
+
 fn check_host(host: Spanned<String>) -> Result<String, Fault> {
     let at = host.span();
     let host = host.into_inner().to_ascii_lowercase();
@@ -205,8 +233,8 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "hosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
-             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
+            "max_output = \"1 GiB\"\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\nlimit = \"2h\"\nidle_limit = \"90s\"\nmax_output = \"5 MB\"\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
         assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
@@ -216,11 +244,21 @@ mod tests {
         assert_eq!(agent.command.as_deref(), Some(&["agent".to_owned(), "-p".into(), "{prompt}".into()][..]));
         assert_eq!((agent.folder.as_deref(), agent.terminal), (Some(Path::new("/srv/work")), false));
         assert_eq!(agent.environment.get("LANG").map(String::as_str), Some("C.UTF-8"));
-        assert!(config.runners.get("shell").expect("there").command.is_none());
+        let limits = |seconds, silent, bytes| RunLimits {
+            seconds: NonZeroU64::new(seconds),
+            silent_seconds: NonZeroU64::new(silent),
+            bytes: NonZeroU64::new(bytes),
+        };
+        assert_eq!(agent.limits, limits(7200, 90, 5_000_000));
+        let shell = config.runners.get("shell").expect("there");
+        assert!(shell.command.is_none());
+        assert_eq!(shell.limits, limits(0, 0, 1 << 30));
     }
 
     #[test]
     fn nothing_said_means_the_shell_alone() {
+        let shell = |text: &str| Config::parse(text).expect("valid").runners.get("shell").expect("there").limits.bytes;
+        assert_eq!([shell(""), shell("max_output = \"7 kB\"")], [Some(RunLimits::BYTES), NonZeroU64::new(7000)]);
         assert_eq!(Config::parse("").expect("valid").runners.names(), ["shell"]);
         let missing = Path::new("/nonexistent/kontasks.toml");
         assert_eq!(Config::load(missing, false).expect("defaults"), Config::default());
@@ -246,6 +284,10 @@ mod tests {
             ("hosts = [\"http://x\"]".into(), ":1: \"http://x\" is not a host name"),
             ("origins = [\"dash.example.org\"]".into(), ":1: \"dash.example.org\" is not an origin"),
             ("origins = [\"https://dash.example.org/\"]".into(), ":1: \"https://dash.example.org/\" is not an origin"),
+            ("max_output = \"much\"".into(), ":1: \"much\" is no size: a whole number and its unit are expected, such as 500 MB or 1 GiB"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nlimit = \"soon\""), ":4: \"soon\" is no duration: a whole number"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nidle_limit = \"0s\""), ":4: \"0s\" is no duration"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nlimit = 3"), ":4: "),
             ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {
             let words = refusal(&text);

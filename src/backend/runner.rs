@@ -5,6 +5,7 @@ mod characters;
 mod folder;
 mod follower;
 mod launch;
+pub mod limits;
 mod link;
 mod orphans;
 mod process;

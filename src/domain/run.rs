@@ -163,9 +163,10 @@ impl Run {
                 None => "running".into(),
             },
             (RunStatus::Succeeded, ..) => "succeeded".into(),
+            (RunStatus::Failed, ..) if self.reason.is_some() => because("failed"),
             (RunStatus::Failed, Some(code), _) => format!("failed with exit code {code}"),
             (RunStatus::Failed, None, Some(signal)) => format!("ended by {signal}"),
-            (RunStatus::Failed, None, None) => because("failed"),
+            (RunStatus::Failed, None, None) => "failed".into(),
             (RunStatus::Cancelled, ..) => match &self.reason {
                 Some(reason) => format!("cancelled {reason}"),
                 None => "cancelled".into(),
@@ -226,6 +227,7 @@ mod tests {
         assert_eq!(outcome(RunStatus::Failed, Some(3), None, None), "failed with exit code 3");
         assert_eq!(outcome(RunStatus::Failed, None, Some("SIGSEGV"), None), "ended by SIGSEGV");
         assert_eq!(outcome(RunStatus::Failed, None, None, Some("there is no program x")), "failed: there is no program x");
+        assert_eq!(outcome(RunStatus::Failed, Some(0), None, Some("stopped after 2 h")), "failed: stopped after 2 h");
         assert_eq!(outcome(RunStatus::Interrupted, None, None, Some("the machine restarted")), "interrupted: the machine restarted");
         assert_eq!(outcome(RunStatus::Cancelled, None, Some("SIGINT"), None), "cancelled");
         assert_eq!(outcome(RunStatus::Cancelled, Some(0), None, Some("by Firefox on Linux")), "cancelled by Firefox on Linux");

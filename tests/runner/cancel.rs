@@ -6,10 +6,13 @@ use kontasks::{
     domain::{
         id::RunId,
         members::{Read, parse},
-        run::{Run, RunStatus},
+        run::{Run, RunStatus, Stopping},
     },
 };
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// Says each signal that it hears, and stays.
 const HEEDLESS: &str = "trap 'echo INT' INT; trap 'echo TERM' TERM; echo up; while :; do sleep 0.05; done";
@@ -33,6 +36,24 @@ async fn heard(server: &Server, run: RunId, expected: &[&str]) {
     assert_eq!(heard().await, expected);
 }
 
+/// All that was said of how far its end had come, which must have come.
+async fn steps(server: &Server, run: RunId) -> Vec<Stopping> {
+    let mut reader = server.store.reader(Topics::Run(run), 0);
+    let mut steps = Vec::new();
+    loop {
+        let frames = reader.next().await.expect("readable").frames;
+        let text = |frame: &kontasks::backend::store::Frame| {
+            let text = String::from_utf8(frame.bytes.to_vec()).expect("UTF-8");
+            text.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).expect("data")
+        };
+        let runs = frames.iter().filter(|frame| frame.kind == EventKind::Run);
+        steps.extend(runs.filter_map(|frame| Run::read(parse(&text(frame)).expect("JSON")).expect("a run").stopping));
+        if frames.iter().any(|frame| frame.kind == EventKind::End) {
+            return steps;
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_further_request_takes_the_next_step_at_once() {
     let place = Place::new();
@@ -49,22 +70,10 @@ async fn each_further_request_takes_the_next_step_at_once() {
     assert_eq!((ended.outcome().as_str(), ended.signal.as_deref()), ("cancelled by Ann", Some("SIGKILL")));
     assert_eq!((ended.status, ended.stopping), (RunStatus::Cancelled, None));
 
-    let mut reader = server.store.reader(Topics::Run(run), 0);
-    let mut steps = Vec::new();
-    loop {
-        let frames = reader.next().await.expect("readable").frames;
-        let text = |frame: &kontasks::backend::store::Frame| {
-            let text = String::from_utf8(frame.bytes.to_vec()).expect("UTF-8");
-            text.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).expect("data")
-        };
-        let runs = frames.iter().filter(|frame| frame.kind == EventKind::Run);
-        steps.extend(runs.filter_map(|frame| Run::read(parse(&text(frame)).expect("JSON")).expect("a run").stopping));
-        if frames.iter().any(|frame| frame.kind == EventKind::End) {
-            break;
-        }
-    }
+    let steps = steps(&server, run).await;
     let said: Vec<(&str, &str)> = steps.iter().map(|step| (step.signal.as_str(), step.by.as_str())).collect();
     assert_eq!(said[..2], [("SIGINT", "Ann"), ("SIGTERM", "Ben")]);
+    assert!(steps[1].at.since(steps[0].at) < 5_000, "by itself it would have come after five seconds");
     // The last one may be over before anybody has looked.
     assert!(said[2..].iter().all(|step| *step == ("SIGKILL", "Cem")), "{said:?}");
     server.leave().await;
@@ -80,18 +89,25 @@ async fn a_cancelled_run_stays_so_over_restarts() {
     heard(&server, run, &["up", "INT"]).await;
     server.leave().await;
 
-    // A next server passes the same request on, which is heard once; then one that its predecessor had only written down.
+    // The next server passes the same request on, which is heard once: by itself the second step comes later.
     let server = place.server().await;
     assert_eq!(reached(&server, run, "SIGINT").await, "Ann");
-    server.leave().await;
-    let file = place.run_folder(run).join("cancel");
-    let first = fs::read_to_string(&file).expect("written");
-    fs::write(&file, format!("{first}{}", first.replace("Ann", "Ben"))).expect("written");
-    let server = place.server().await;
-    assert_eq!(reached(&server, run, "SIGTERM").await, "Ben");
+    server.runners.cancel(run, "Ben").await.expect("asked");
     heard(&server, run, &["up", "INT", "TERM"]).await;
-    server.runners.cancel(run, "Cem").await.expect("asked");
-    assert_eq!(server.end(run).await.0.outcome(), "cancelled by Ann");
+    assert_eq!(reached(&server, run, "SIGTERM").await, "Ben");
+    server.leave().await;
+
+    // What a server has written down only is passed on by the one after it.
+    let file = place.run_folder(run).join("cancel");
+    let written = fs::read_to_string(&file).expect("written");
+    let third = written.lines().last().expect("two lines").replace("Ben", "Cem");
+    fs::write(&file, format!("{written}{third}\n")).expect("written");
+    let server = place.server().await;
+    let (ended, _) = server.end(run).await;
+    assert_eq!((ended.outcome().as_str(), ended.signal.as_deref()), ("cancelled by Ann", Some("SIGKILL")));
+    let steps = steps(&server, run).await;
+    assert_eq!(steps.iter().filter(|step| step.signal != "SIGKILL").count(), 2, "each is said once: {steps:?}");
+    assert!(ended.ended_at.expect("ended").since(steps[1].at) < 5_000, "by itself the third step comes after five seconds");
     server.leave().await;
 }
 
@@ -103,13 +119,11 @@ async fn what_is_left_behind_is_killed_at_once_when_asked() {
         "trap 'exit 0' INT; setsid sh -c 'trap \"\" HUP INT TERM; echo up; while :; do sleep 0.05; done' & while :; do sleep 0.05; done";
     let run = server.submit(prompt).await.id;
     heard(&server, run, &["up"]).await;
+    let asked = Instant::now();
     for by in ["Ann", "Ben", "Cem", "Dan"] {
         server.runners.cancel(run, by).await.expect("asked");
     }
-    let (run, _) = server.end(run).await;
-    assert_eq!(run.outcome(), "cancelled by Ann");
-    let end = run.ended_at.expect("ended");
-    let before = server.store.run(run.id).await.expect("readable").expect("there").created_at;
-    assert!(end.since(before) < 4_000, "no step was waited for");
+    assert_eq!(server.end(run).await.0.outcome(), "cancelled by Ann");
+    assert!(asked.elapsed() < Duration::from_secs(10), "by itself it would have come to that after ten seconds");
     server.leave().await;
 }

@@ -6,15 +6,15 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 /// A shell's commands that leave three processes behind, and where these write their numbers.
 fn scatter(place: &Place) -> (String, [PathBuf; 3]) {
-    let files = ["deaf", "orphan", "nohup"].map(|name| place.data.join(name));
-    let [deaf, orphan, nohup] = files.each_ref().map(|file| format!("'\\''{}'\\''", file.display()));
+    let files = ["deaf", "orphan", "unhung"].map(|name| place.data.join(name));
+    let [deaf, orphan, unhung] = files.each_ref().map(|file| format!("'\\''{}'\\''", file.display()));
     let commands = [
         // In a session of its own, and it ends by nothing but KILL.
         format!("setsid sh -c 'trap \"\" HUP INT TERM; echo $$ > {deaf}; while :; do sleep 0.1; done' &"),
         // A daemon: its parent has ended, and it has closed what it was given.
         format!("(setsid sh -c 'echo $$ > {orphan}; exec sleep 1000 <&- >&- 2>&-' &)"),
         // In the program's own group and with its output.
-        format!("nohup sh -c 'echo $$ > {nohup}; exec sleep 1000' &"),
+        format!("sh -c 'trap \"\" HUP; echo $$ > {unhung}; exec sleep 1000' &"),
     ];
     let there = files.each_ref().map(|file| format!("until test -s '{}'; do sleep 0.01; done", file.display()));
     (format!("{}\n{}\necho up", commands.join("\n"), there.join("\n")), files)

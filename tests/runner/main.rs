@@ -4,8 +4,10 @@
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
 mod cancel;
+mod deaths;
 mod ends;
 mod leftovers;
+mod limits;
 mod place;
 mod restarts;
 mod typing;
@@ -45,7 +47,8 @@ async fn what_cannot_be_run_is_refused_in_words() {
 async fn a_terminal_or_pipes_and_a_clean_environment() {
     let place = Place::with(
         "[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\nenvironment = { EXTRA = \"a b\" }\n\
-         [[runner]]\nname = \"pipes\"\ncommand = [\"bash\", \"-c\", \"{prompt}\"]\nterminal = false\n",
+         [[runner]]\nname = \"pipes\"\ncommand = [\"bash\", \"-c\", \"{prompt}\"]\nterminal = false\n\
+         environment = { KONTASKS_RUN = \"not for you to say\" }\n",
     );
     let server = place.server().await;
     let ask = "for fd in 0 1 2; do test -t $fd && echo tty || echo pipe; done";

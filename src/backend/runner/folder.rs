@@ -18,6 +18,7 @@
 //! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
 //! keeps its meaning.
 
+use super::limits::{LimitReached, RunLimits};
 use crate::domain::{
     id::{RunId, TaskId},
     timestamp::Timestamp,
@@ -41,6 +42,8 @@ pub(super) struct Spec {
     pub run: RunId,
     pub task: TaskId,
     pub program: Program,
+    #[serde(default)]
+    pub limits: RunLimits,
 }
 
 /// A program with all it needs.
@@ -88,6 +91,9 @@ pub(super) struct Reached {
     pub at: Timestamp,
     /// How many requests to cancel the supervisor had heard by then.
     pub requests: usize,
+    /// The limit that it was about, where there was no request.
+    #[serde(default)]
+    pub limit: Option<LimitReached>,
 }
 
 /// The program ended, or was never started.
@@ -96,6 +102,9 @@ pub(super) struct Ended {
     pub how: How,
     /// Whether somebody had asked for it.
     pub stopped: Option<Stopped>,
+    /// The limit that it came to, where nobody had asked before.
+    #[serde(default)]
+    pub limit: Option<LimitReached>,
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
@@ -322,10 +331,11 @@ mod tests {
         let id = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c";
         let program = r#"{"command":["sh"],"script":null,"folder":"/","environment":{},"terminal":true}"#;
         write("spec.json", &format!(r#"{{"run":"{id}","task":"{id}","program":{program}}}"#));
-        assert!(folder.spec().expect("readable").is_some_and(|spec| spec.program.terminal));
+        assert!(folder.spec().expect("readable").is_some_and(|spec| spec.program.terminal && spec.limits == RunLimits::default()));
         write("end.json", r#"{"how":{"Exited":3},"stopped":"Cancelled","at":"2026-01-02T09:13:58.259Z","bytes":5}"#);
         let ended = folder.ended().expect("readable").expect("understood");
         assert_eq!((ended.how, ended.stopped, ended.bytes), (How::Exited(3), Some(Stopped::Cancelled), 5));
+        assert_eq!((ended.limit, ended.left.len()), (None, 0));
         write("cancel", "");
         assert!(folder.cancel_requested() && folder.requests().expect("readable").is_empty());
     }

@@ -118,7 +118,7 @@ impl Follower {
                         return Ok(());
                     }
                 }
-                Found::Left => return self.conclude(progress).await,
+                Found::Left => return self.conclude(&run, progress).await,
                 Found::Never(status, reason) => {
                     let end = RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now() };
                     self.store.run_ended(self.run, end).await?;
@@ -161,7 +161,7 @@ impl Follower {
                 return failed(format!("could not be started: there is no runner {:?} any more", run.runner));
             };
             let program = runner.program(&run.prompt, &self.folder.script());
-            let spec = Spec { run: run.id, task: run.task_id, program };
+            let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits };
             let folder = self.folder.clone();
             if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
                 return failed(format!("could not be started: its folder cannot be written: {error}"));
@@ -235,9 +235,10 @@ impl Follower {
     async fn take_reached(&self, progress: &mut Progress) -> Result<(), FollowError> {
         let reached = self.folder.reached()?;
         if let Some(reached) = reached.filter(|reached| progress.reached.as_ref() != Some(reached)) {
-            let by = match reached.requests.checked_sub(1) {
-                Some(last) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
-                None => "a signal to what holds it".to_owned(),
+            let by = match (reached.requests.checked_sub(1), reached.limit) {
+                (Some(last), _) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
+                (None, Some(limit)) => limit.name(),
+                (None, None) => "a signal to what holds it".to_owned(),
             };
             let stopping = Stopping { signal: reached.signal.clone(), by, at: reached.at };
             self.store.run_stopping(self.run, stopping).await?;
@@ -252,7 +253,7 @@ impl Follower {
     }
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
-    async fn conclude(&self, mut progress: Progress) -> Result<(), FollowError> {
+    async fn conclude(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
         let mut orphans = 0;
         if self.folder.ended()?.is_none() {
             // A program that nobody holds any more must not go on unseen.
@@ -261,7 +262,7 @@ impl Follower {
         }
         while self.take(&mut progress, true).await? {}
         let end = match self.folder.ended()? {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, self.cancelled_by()?),
+            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
                 interrupted(reason, ended.at)
@@ -291,7 +292,7 @@ impl Follower {
     }
 }
 
-fn outcome(ended: Ended, cancelled_by: Option<String>) -> RunEnd {
+fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
     if !ended.left.is_empty() {
         tracing::warn!(processes = ?ended.left, "a run has ended, but not all that it had started could be ended");
     }
@@ -300,9 +301,15 @@ fn outcome(ended: Ended, cancelled_by: Option<String>) -> RunEnd {
         How::Signalled(name) => (None, Some(name), None),
         How::NotStarted(reason) => (None, None, Some(reason)),
     };
+    let limit = ended.limit.map(|limit| limit.reason(runner));
     let (status, reason) = match ended.stopped {
-        Some(Stopped::Cancelled) => (RunStatus::Cancelled, cancelled_by),
+        Some(Stopped::Cancelled) => {
+            // It may have come to a limit while it was being stopped.
+            let words: Vec<String> = [cancelled_by, limit].into_iter().flatten().collect();
+            (RunStatus::Cancelled, (!words.is_empty()).then(|| words.join("; ")))
+        }
         Some(Stopped::Terminated) => (RunStatus::Interrupted, Some("the process that held it was told to end (SIGTERM)".to_owned())),
+        None if limit.is_some() => (RunStatus::Failed, limit),
         None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
         None => (RunStatus::Failed, reason),
     };

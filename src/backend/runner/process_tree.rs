@@ -37,6 +37,11 @@ impl ProcessTree {
         root.map_or_else(Vec::new, |(pid, stat)| self.with_descendants(vec![Process { pid: *pid, birth: stat.birth }]).split_off(1))
     }
 
+    /// Whether it is of that session.
+    pub(super) fn is_in_session(&self, process: Process, session: i32) -> bool {
+        self.0.iter().any(|(pid, stat)| *pid == process.pid && stat.birth == process.birth && stat.session == session)
+    }
+
     /// What is left of a run whose supervisor is gone, and so is nobody's child any more: everything whose environment has the run's mark,
     /// the session of `program` while that lives, and what descends from those. A process that was given another environment, left the
     /// session and lost its parent is not found.

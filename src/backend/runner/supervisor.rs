@@ -4,6 +4,7 @@
 
 mod children;
 mod followers;
+mod news;
 mod program;
 mod signals;
 mod spool;
@@ -12,6 +13,7 @@ mod typing;
 
 use super::{
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
+    limits::{LimitReached, RunLimits},
     process,
 };
 use crate::{
@@ -19,12 +21,14 @@ use crate::{
     domain::timestamp::Timestamp,
 };
 use followers::Followers;
+use news::News;
 use program::Running;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spool::Spool;
 use std::{
     fs::File,
     io::{self, Read, Write},
+    num::NonZeroU64,
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     process::ExitCode,
@@ -69,10 +73,8 @@ fn hold(folder: &Path) -> Result<(), String> {
         return answer("begun").map_err(unusable);
     }
     let spec = folder.spec().map_err(unusable)?.ok_or("there is no run in this folder")?;
-    let spool = Spool::create(&folder.spool()).map_err(unusable)?;
-    let (waker, wakes) = wake_pair().map_err(unusable)?;
-    let (tell, told) = mpsc::channel();
-    let herald = Herald { waker, tell };
+    let spool = Spool::create(&folder.spool(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
+    let (herald, wakes, told) = news::channel().map_err(unusable)?;
     signals::listen(&herald).map_err(unusable)?;
     let followers = Followers::listen(&folder.socket()).map_err(unusable)?;
     if let Some(script) = &spec.program.script {
@@ -84,7 +86,7 @@ fn hold(folder: &Path) -> Result<(), String> {
     let clock = Clock::system();
     match program::start(&spec) {
         Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, at: clock.now(), bytes: 0, left: Vec::new() };
+            let ended = Ended { how: How::NotStarted(reason), stopped: None, limit: None, at: clock.now(), bytes: 0, left: Vec::new() };
             conclude(&folder, &spool, &ended);
         }
         Ok(running) => {
@@ -106,7 +108,10 @@ fn hold(folder: &Path) -> Result<(), String> {
                 exit: None,
                 alone: false,
                 stalled: None,
+                begun: Instant::now(),
                 last_output: Instant::now(),
+                limits: spec.limits,
+                limit: None,
             };
             supervision.run();
         }
@@ -147,13 +152,6 @@ fn answer(word: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
-    let (waker, wakes) = UnixStream::pair()?;
-    waker.set_nonblocking(true)?;
-    wakes.set_nonblocking(true)?;
-    Ok((waker, wakes))
-}
-
 /// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
 fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
     while let Err(error) = spool.sync().and_then(|()| folder.write_ended(ended)) {
@@ -162,34 +160,6 @@ fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
         }
         let _ = writeln!(io::stderr(), "the end cannot be written yet: {error}");
         thread::sleep(RETRY);
-    }
-}
-
-/// What the other threads have to say.
-enum News {
-    /// The program ended.
-    Exited(How, Timestamp),
-    /// All that it had started has ended too.
-    Alone,
-    /// Somebody sent SIGTERM.
-    Terminate,
-}
-
-/// Carries news into the one thread that acts.
-#[derive(Debug)]
-struct Herald {
-    waker: UnixStream,
-    tell: mpsc::Sender<News>,
-}
-
-impl Herald {
-    fn say(&self, news: News) {
-        let _ = self.tell.send(news);
-        let _ = (&self.waker).write(&[0]);
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(Herald { waker: self.waker.try_clone()?, tell: self.tell.clone() })
     }
 }
 
@@ -220,7 +190,11 @@ struct Supervision {
     alone: bool,
     /// The disk is full; until then nothing is read from the program, which waits as it would for a slow terminal.
     stalled: Option<Instant>,
+    begun: Instant,
     last_output: Instant,
+    limits: RunLimits,
+    /// The one that it came to.
+    limit: Option<LimitReached>,
 }
 
 impl Supervision {
@@ -234,6 +208,7 @@ impl Supervision {
             if self.stop.is_none() && self.is_drained(now) {
                 self.stop = Some(Stop::clear(now));
             }
+            self.heed_limits(now);
             self.advance(now);
             self.wait(now);
         }
@@ -241,8 +216,35 @@ impl Supervision {
         if let Some(exit) = self.exit {
             let stopped = self.stop.as_ref().and_then(|stop| stop.why);
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
-            let ended = Ended { how: exit.how, stopped, at: exit.at, bytes: self.spool.length(), left };
+            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes: self.spool.length(), left };
             conclude(&self.folder, &self.spool, &ended);
+        }
+    }
+
+    /// The limit in time that the program comes to next, and when.
+    fn next_limit(&self) -> Option<(Instant, LimitReached)> {
+        if self.exit.is_some() || self.stop.is_some() {
+            return None;
+        }
+        let after = |since: Instant, seconds: NonZeroU64| since.checked_add(Duration::from_secs(seconds.get()));
+        let time = self.limits.seconds.and_then(|seconds| Some((after(self.begun, seconds)?, LimitReached::Time(seconds))));
+        // While the disk is full, it is not the program that is silent.
+        let silent_seconds = self.limits.silent_seconds.filter(|_| self.stalled.is_none());
+        let silence = silent_seconds.and_then(|seconds| Some((after(self.last_output, seconds)?, LimitReached::Silence(seconds))));
+        time.into_iter().chain(silence).min_by_key(|(at, _)| *at)
+    }
+
+    fn heed_limits(&mut self, now: Instant) {
+        if let Some((_, limit)) = self.next_limit().filter(|(at, _)| now >= *at) {
+            self.limit = Some(limit);
+            self.stop = Some(Stop::new(None, now));
+        }
+        if let Some(bytes) = self.limits.bytes.filter(|_| self.spool.has_dropped()) {
+            // Whatever else it came to: that output is missing has to be said.
+            self.limit = Some(LimitReached::Output(bytes));
+            if self.exit.is_none() && self.stop.is_none() {
+                self.stop = Some(Stop::new(None, now));
+            }
         }
     }
 
@@ -250,9 +252,10 @@ impl Supervision {
     fn advance(&mut self, now: Instant) {
         let Some(stop) = &mut self.stop else { return };
         let reached = stop.advance(now, &self.running, self.exit.is_some());
-        if let Some(signal) = reached.filter(|_| stop.why.is_some()) {
+        if let Some(signal) = reached.filter(|_| stop.is_of_program()) {
             let signal = process::signal_name(signal.as_raw());
-            let reached = Reached { signal, at: self.clock.now(), requests: self.requests };
+            let limit = self.limit.filter(|_| stop.why.is_none());
+            let reached = Reached { signal, at: self.clock.now(), requests: self.requests, limit };
             // That it cannot be said is no reason not to go on with it.
             if let Err(error) = self.folder.write_reached(&reached) {
                 let _ = writeln!(io::stderr(), "how far the end has come cannot be written: {error}");
@@ -268,7 +271,12 @@ impl Supervision {
         }
         let written = self.write_what_waits();
         self.stalled = match written {
-            Ok(()) => None,
+            Ok(()) => {
+                if self.stalled.is_some() {
+                    self.last_output = Instant::now();
+                }
+                None
+            }
             Err(error) => {
                 if self.stalled.is_none() {
                     let _ = writeln!(io::stderr(), "the output cannot be written, the program waits: {error}");
@@ -312,7 +320,8 @@ impl Supervision {
         let ends = self.exit.as_ref().map(|exit| (exit.seen.max(self.last_output) + SILENCE).min(exit.seen + DRAIN));
         let look_again = (self.exit.is_some() && !children::INHERITED).then(|| now + Duration::from_millis(50));
         let stop = self.stop.as_ref().and_then(|stop| stop.next(now));
-        let deadlines = [self.stalled, stop, ends.filter(|at| *at > now), look_again];
+        let limit = self.next_limit().map(|(at, _)| at);
+        let deadlines = [self.stalled, stop, limit, ends.filter(|at| *at > now), look_again];
         let timeout = deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout + Duration::from_millis(1)).ok());
 
@@ -384,7 +393,7 @@ impl Supervision {
     /// The first request counts; a program that has ended by itself is not stopped any more.
     fn request(&mut self, why: Stopped) {
         if self.exit.is_none() && self.stop.is_none() {
-            self.stop = Some(Stop::new(why, Instant::now()));
+            self.stop = Some(Stop::new(Some(why), Instant::now()));
         }
     }
 
@@ -398,9 +407,4 @@ impl Supervision {
             Err(_) => self.running.output = None,
         }
     }
-}
-
-/// So that a debugger's view of the process says which is which.
-fn name_thread(name: &str) -> thread::Builder {
-    thread::Builder::new().name(name.to_owned()).stack_size(64 * 1024)
 }

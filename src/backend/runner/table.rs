@@ -1,8 +1,9 @@
 //! The table of runners: each a way to make a prompt into a program that is started.
 
-use super::folder::Program;
+use super::{folder::Program, limits::RunLimits};
 use std::{
     collections::BTreeMap,
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -23,6 +24,8 @@ pub struct Runner {
     pub environment: BTreeMap<String, String>,
     /// Whether the program writes to a terminal, or to a pipe.
     pub terminal: bool,
+    /// What each of its runs may use.
+    pub limits: RunLimits,
 }
 
 impl RunnerTable {
@@ -33,9 +36,18 @@ impl RunnerTable {
     #[must_use]
     pub fn new(runners: Vec<Runner>) -> Self {
         match runners.is_empty() {
-            true => Self::default(),
+            true => RunnerTable(vec![Runner::shell()]),
             false => RunnerTable(runners),
         }
+    }
+
+    /// The same runners, of which those that have no limit of their own may write that many bytes in a run.
+    #[must_use]
+    pub fn with_max_output(mut self, bytes: NonZeroU64) -> Self {
+        for runner in &mut self.0 {
+            runner.limits.bytes = runner.limits.bytes.or(Some(bytes));
+        }
+        self
     }
 
     /// Their names, the default first.
@@ -58,12 +70,16 @@ impl RunnerTable {
 
 impl Default for RunnerTable {
     fn default() -> Self {
-        let name = Self::SHELL.to_owned();
-        RunnerTable(vec![Runner { name, command: None, folder: None, environment: BTreeMap::new(), terminal: true }])
+        RunnerTable(vec![Runner::shell()]).with_max_output(RunLimits::BYTES)
     }
 }
 
 impl Runner {
+    fn shell() -> Self {
+        let (name, limits) = (RunnerTable::SHELL.to_owned(), RunLimits::default());
+        Runner { name, command: None, folder: None, environment: BTreeMap::new(), terminal: true, limits }
+    }
+
     /// What stands for the prompt in a command.
     pub const PLACE: &str = "{prompt}";
 

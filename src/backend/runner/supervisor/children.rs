@@ -1,6 +1,6 @@
 //! Waits for the program and for whatever it leaves behind: as a child subreaper the supervisor inherits the orphans.
 
-use super::{Herald, News, name_thread};
+use super::news::{Herald, News, name_thread};
 use crate::backend::{
     clock::Clock,
     runner::{folder::How, process::signal_name},

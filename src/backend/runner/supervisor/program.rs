@@ -126,6 +126,18 @@ impl Running {
         family.iter().map(|process| process.pid).collect()
     }
 
+    /// The program has ended: tells those of its session, as a terminal does.
+    pub(super) fn hang_up(&self) {
+        let Some(tree) = ProcessTree::read() else { return self.signal_groups(Signal::HUP) };
+        let session = self.pid.as_raw_nonzero().get();
+        for process in tree.below(std::process::id().cast_signed()) {
+            if tree.is_in_session(process, session) {
+                process.signal(Signal::HUP);
+                process.signal(Signal::CONT);
+            }
+        }
+    }
+
     /// The program's group and the one that has its terminal, which differ where a shell with job control is in between.
     fn signal_groups(&self, signal: Signal) {
         let foreground = match &self.output {

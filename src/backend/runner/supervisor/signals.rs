@@ -3,7 +3,7 @@
 //!
 //! They are blocked and not ignored because an ignored signal stays ignored in programs that are started from here.
 
-use super::{Herald, News, name_thread};
+use super::news::{Herald, News, name_thread};
 use std::{io, mem::MaybeUninit, ptr};
 
 /// Those which a terminal, a shell or a shutdown sends.

@@ -19,17 +19,26 @@ pub(super) struct Spool {
     /// How many bytes of the buffer are in use, and how many of them are in the file already.
     filled: usize,
     written: usize,
+    /// How many bytes it takes; what comes after them is dropped.
+    most: u64,
+    has_dropped: bool,
 }
 
 impl Spool {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    /// A new file, which takes that many bytes at the most.
+    pub(super) fn create(path: &Path, most: u64) -> io::Result<Self> {
         let file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-        Ok(Spool { file, length: 0, buffer: vec![0; BUFFER], filled: 0, written: 0 })
+        Ok(Spool { file, length: 0, buffer: vec![0; BUFFER], filled: 0, written: 0, most, has_dropped: false })
     }
 
     /// How many bytes are in the file.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Whether something came that was more than it takes.
+    pub(super) fn has_dropped(&self) -> bool {
+        self.has_dropped
     }
 
     /// Reads what is there without waiting, as much as fits: a terminal gives 4 KiB at a time, a file wants more. Says how much came;
@@ -44,7 +53,13 @@ impl Spool {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.filled)
+        let came = self.filled;
+        let room = usize::try_from(self.most.saturating_sub(self.length)).unwrap_or(usize::MAX);
+        if came > room {
+            self.filled = room;
+            self.has_dropped = true;
+        }
+        Ok(came)
     }
 
     /// Writes what was read; true where there was something. After an error the next call goes on where this one stopped.
@@ -82,7 +97,7 @@ mod tests {
     fn a_full_disk_loses_and_repeats_nothing() {
         let place = tempfile::tempdir().expect("a folder");
         let path = place.path().join("spool");
-        let mut spool = Spool::create(&path).expect("made");
+        let mut spool = Spool::create(&path, u64::MAX).expect("made");
         let (reader, mut writer) = pipe().expect("a pipe");
         writer.write_all(b"one two three").expect("written");
         drop(writer);
@@ -96,5 +111,21 @@ mod tests {
         assert_eq!(spool.length(), 13);
         assert_eq!(std::fs::read(&path).expect("there"), b"one two three");
         assert_eq!(spool.fill(reader.as_fd()).expect("read"), 0, "the end");
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped_to_the_byte() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("spool");
+        let mut spool = Spool::create(&path, 5).expect("made");
+        let (reader, mut writer) = pipe().expect("a pipe");
+        rustix::io::ioctl_fionbio(&reader, true).expect("set");
+        for (text, dropped) in [("one", false), ("21", false), ("more", true), ("and more", true)] {
+            writer.write_all(text.as_bytes()).expect("written");
+            assert_eq!(spool.fill(reader.as_fd()).expect("read"), text.len(), "it is not the end");
+            spool.flush().expect("room");
+            assert_eq!(spool.has_dropped(), dropped);
+        }
+        assert_eq!((spool.length(), std::fs::read(&path).expect("there").as_slice()), (5, &b"one21"[..]));
     }
 }

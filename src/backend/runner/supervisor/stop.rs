@@ -6,12 +6,31 @@ use crate::backend::runner::folder::Stopped;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// A program that is stopped, each step with what is sent.
-const STOP: &[&[Signal]] = &[&[Signal::INT], &[Signal::TERM], &[Signal::KILL]];
-const STOP_APART: Duration = Duration::from_secs(5);
-/// What a program left behind. A shell that waits for commands ignores TERM, and what was started with `nohup` HUP.
-const CLEAR: &[&[Signal]] = &[&[Signal::HUP, Signal::TERM], &[Signal::KILL]];
-const CLEAR_APART: Duration = Duration::from_secs(2);
+/// What is sent, step by step, and how long it is waited between two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// A program is stopped.
+    Stop,
+    /// What a program left behind is ended. A shell that waits for commands ignores TERM, and what was started with `nohup` HUP.
+    Clear,
+}
+
+impl Course {
+    fn steps(self) -> &'static [&'static [Signal]] {
+        match self {
+            Course::Stop => &[&[Signal::INT], &[Signal::TERM], &[Signal::KILL]],
+            Course::Clear => &[&[Signal::HUP, Signal::TERM], &[Signal::KILL]],
+        }
+    }
+
+    fn apart(self) -> Duration {
+        match self {
+            Course::Stop => Duration::from_secs(5),
+            Course::Clear => Duration::from_secs(2),
+        }
+    }
+}
+
 /// How often the last step is repeated: what is started while others are being killed is found the next time …
 const AGAIN: Duration = Duration::from_millis(50);
 /// … and for how long: another user's process cannot be killed, and one that hangs in the kernel does not end.
@@ -20,10 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// An end that is being made.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// Who asked; none where the program has ended by itself.
+    /// Who asked; none where it was a limit, or the program has ended by itself.
     pub(super) why: Option<Stopped>,
-    steps: &'static [&'static [Signal]],
-    apart: Duration,
+    course: Course,
     /// The next step, and when it is due; after the last one that is repeated.
     step: usize,
     due: Instant,
@@ -39,17 +57,18 @@ pub(super) struct Stop {
 
 impl Stop {
     /// Stops the program.
-    pub(super) fn new(why: Stopped, now: Instant) -> Self {
-        Self::by(STOP, STOP_APART, Some(why), now)
+    pub(super) fn new(why: Option<Stopped>, now: Instant) -> Self {
+        Stop { why, course: Course::Stop, step: 0, due: now, hurried: 0, killing: None, hung_up: false, left: Vec::new() }
     }
 
     /// Ends what the program has left behind.
     pub(super) fn clear(now: Instant) -> Self {
-        Self::by(CLEAR, CLEAR_APART, None, now)
+        Stop { course: Course::Clear, hung_up: true, ..Stop::new(None, now) }
     }
 
-    fn by(steps: &'static [&'static [Signal]], apart: Duration, why: Option<Stopped>, now: Instant) -> Self {
-        Stop { why, steps, apart, step: 0, due: now, hurried: 0, killing: None, hung_up: why.is_none(), left: Vec::new() }
+    /// Whether the program is being stopped, and did not end by itself.
+    pub(super) fn is_of_program(&self) -> bool {
+        self.course == Course::Stop
     }
 
     /// Takes so many of the steps that are left at once.
@@ -75,12 +94,11 @@ impl Stop {
     /// Does what is due; says what was sent where that is a step.
     pub(super) fn advance(&mut self, now: Instant, running: &Running, exited: bool) -> Option<Signal> {
         if exited && !self.hung_up {
-            // A terminal does the same for its group when the first process of the session ends.
             self.hung_up = true;
-            running.signal(Signal::HUP);
+            running.hang_up();
         }
         let mut reached = None;
-        while self.step < self.steps.len() && (now >= self.due || self.hurried > 0) {
+        while self.step < self.course.steps().len() && (now >= self.due || self.hurried > 0) {
             if now < self.due {
                 self.hurried -= 1;
             }
@@ -94,13 +112,13 @@ impl Stop {
     }
 
     fn take_step(&mut self, now: Instant, running: &Running) -> Option<Signal> {
-        let signals = *self.steps.get(self.step)?;
+        let signals = *self.course.steps().get(self.step)?;
         for signal in signals {
             self.left = running.signal(*signal);
         }
         self.step += 1;
-        if self.step < self.steps.len() {
-            self.due = now + self.apart;
+        if self.step < self.course.steps().len() {
+            self.due = now + self.course.apart();
         } else {
             self.due = now + AGAIN;
             self.killing = Some(now);
