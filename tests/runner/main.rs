@@ -113,6 +113,20 @@ async fn a_run_is_said_to_run_before_its_output() {
 }
 
 #[tokio::test]
+async fn a_run_is_said_to_run_even_where_it_writes_nothing() {
+    let place = Place::new();
+    let server = place.server().await;
+    for number in 0..20 {
+        let gate = Gate::new(&place, &format!("gate {number}"));
+        let run = server.submit(&gate.to_string()).await;
+        server.until(run.id, "runs", |run| run.status == RunStatus::Running).await;
+        gate.open();
+        server.end(run.id).await;
+    }
+    server.leave().await;
+}
+
+#[tokio::test]
 async fn twenty_runs_at_once() {
     let place = Place::new();
     let server = place.server().await;
