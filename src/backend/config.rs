@@ -1,4 +1,5 @@
-//! The configuration file, `kontasks.toml`: which runners there are, and by which names the board is reached. A file that is not
+//! The configuration file, `kontasks.toml`: which runners there are, how many runs execute at once, and by which names the board is
+//! reached. A file that is not
 //! understood in every part is refused, with the line and the reason: a misspelt member must not silently mean its default.
 
 use super::runner::table::{Runner, RunnerTable};
@@ -6,6 +7,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs, io,
+    num::NonZeroUsize,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -55,6 +57,7 @@ struct Document {
     hosts: Vec<Spanned<String>>,
     #[serde(default)]
     origins: Vec<Spanned<String>>,
+    max_running: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +69,7 @@ struct Entry {
     #[serde(default)]
     environment: BTreeMap<Spanned<String>, Spanned<String>>,
     terminal: Option<bool>,
+    max_running: Option<Spanned<i64>>,
 }
 
 /// A reason and the bytes of the text that it is about.
@@ -101,7 +105,8 @@ impl Config {
         }
         let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
         let origins = document.origins.into_iter().map(check_origin).collect::<Result<_, _>>()?;
-        Ok(Config { runners: RunnerTable::new(runners), hosts, origins })
+        let max_running = document.max_running.map(check_max_running).transpose()?;
+        Ok(Config { runners: RunnerTable::new(runners).with_max_running(max_running), hosts, origins })
     }
 }
 
@@ -119,7 +124,8 @@ impl Entry {
         }
         let folder = self.folder.map(check_folder).transpose()?;
         let environment = self.environment.into_iter().map(check_variable).collect::<Result<_, _>>()?;
-        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true) })
+        let max_running = self.max_running.map(check_max_running).transpose()?;
+        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true), max_running })
     }
 }
 
@@ -166,6 +172,12 @@ fn check_variable((name, value): (Spanned<String>, Spanned<String>)) -> Result<(
     Ok((name, value))
 }
 
+fn check_max_running(limit: Spanned<i64>) -> Result<NonZeroUsize, Fault> {
+    let at = limit.span();
+    let limit = limit.into_inner();
+    usize::try_from(limit).ok().and_then(NonZeroUsize::new).ok_or_else(|| (at, format!("max_running is {limit}: at least 1 is expected")))
+}
+
 fn check_host(host: Spanned<String>) -> Result<String, Fault> {
     let at = host.span();
     let host = host.into_inner().to_ascii_lowercase();
@@ -205,8 +217,9 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "hosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
-             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
+            "max_running = 3\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\nmax_running = 1\n\
+             [[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
         assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
@@ -216,7 +229,10 @@ mod tests {
         assert_eq!(agent.command.as_deref(), Some(&["agent".to_owned(), "-p".into(), "{prompt}".into()][..]));
         assert_eq!((agent.folder.as_deref(), agent.terminal), (Some(Path::new("/srv/work")), false));
         assert_eq!(agent.environment.get("LANG").map(String::as_str), Some("C.UTF-8"));
-        assert!(config.runners.get("shell").expect("there").command.is_none());
+        let shell = config.runners.get("shell").expect("there");
+        assert!(shell.command.is_none());
+        assert_eq!([agent.max_running, shell.max_running], [NonZeroUsize::new(1), None]);
+        assert_ne!(config.runners, config.runners.clone().with_max_running(None), "three in all");
     }
 
     #[test]
@@ -246,6 +262,9 @@ mod tests {
             ("hosts = [\"http://x\"]".into(), ":1: \"http://x\" is not a host name"),
             ("origins = [\"dash.example.org\"]".into(), ":1: \"dash.example.org\" is not an origin"),
             ("origins = [\"https://dash.example.org/\"]".into(), ":1: \"https://dash.example.org/\" is not an origin"),
+            ("max_running = 0".into(), ":1: max_running is 0: at least 1 is expected"),
+            ("max_running = \"2\"".into(), ":1: "),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nmax_running = -1"), ":4: max_running is -1: at least 1"),
             ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {
             let words = refusal(&text);

@@ -1,5 +1,5 @@
-//! Runs: submitted, followed into the log, cancelled, and taken up again after a restart. The program itself is held by a supervisor, a
-//! process of its own, which goes on when the server ends.
+//! Runs: submitted, started in their turn, followed into the log, cancelled, and taken up again after a restart. The program itself is
+//! held by a supervisor, a process of its own, which goes on when the server ends.
 
 mod characters;
 mod folder;
@@ -7,24 +7,38 @@ mod follower;
 mod launch;
 mod link;
 mod process;
+mod queue;
 pub mod supervisor;
 pub mod table;
 
 use super::{
     clock::Clock,
-    store::{NewRun, Store, StoreError, Submitted},
+    store::{NewRun, QueuedRun, Store, StoreError, Submitted},
 };
-use crate::domain::{id::RunId, limits::Invalid};
+use crate::domain::{
+    id::RunId,
+    limits::Invalid,
+    run::{Run, RunStatus},
+};
 use folder::RunFolder;
 use follower::Follower;
+use queue::{Limits, turns};
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use table::RunnerTable;
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long to wait after a failure, such as a full disk.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Starts, follows and cancels runs; a cheap clone of one.
 #[derive(Clone)]
@@ -33,13 +47,40 @@ pub struct Runners(Arc<Shared>);
 struct Shared {
     store: Store,
     table: Arc<RunnerTable>,
+    limits: Limits,
     /// Where each run has its folder.
     folders: PathBuf,
     exe: PathBuf,
     shutdown: CancellationToken,
     followers: TaskTracker,
-    /// The runs that are followed, each with what asks for its end. A plain mutex: it is held for single look-ups, never across an await.
-    followed: Mutex<HashMap<RunId, CancellationToken>>,
+    /// A plain mutex: it is held for looking and moving, never across an await.
+    runs: Mutex<Runs>,
+    /// Held by whoever looks whose turn it is: one at a time, as each run is to be read from the store once.
+    looking: tokio::sync::Mutex<()>,
+    /// Somebody is about to look whose turn it is, and has not begun.
+    will_look: AtomicBool,
+}
+
+/// The runs that have not ended, as far as they are known here.
+#[derive(Default)]
+struct Runs {
+    followed: HashMap<RunId, Followed>,
+    /// Runs that have not had their turn, in the order of their acceptance. One that was just accepted is still in the store alone.
+    waiting: Vec<QueuedRun>,
+}
+
+struct Followed {
+    /// Asks for its end.
+    cancel: CancellationToken,
+    place: Place,
+}
+
+/// Whether a run takes one of the places that the limits count.
+enum Place {
+    /// One of this runner's.
+    Of(String),
+    /// None: it is cancelled, and nothing is ever started for it.
+    None,
 }
 
 /// Why a run was not accepted or not cancelled.
@@ -66,13 +107,16 @@ impl Runners {
     pub fn new(store: Store, table: RunnerTable, data: &Path, exe: PathBuf, shutdown: CancellationToken) -> Runners {
         Runners(Arc::new(Shared {
             store,
+            limits: table.limits(),
             table: Arc::new(table),
             // Supervisors and programs have working folders of their own.
             folders: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).join("runs"),
             exe,
             shutdown: shutdown.child_token(),
             followers: TaskTracker::new(),
-            followed: Mutex::default(),
+            runs: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            will_look: AtomicBool::new(false),
         }))
     }
 
@@ -88,8 +132,8 @@ impl Runners {
         &self.0.table
     }
 
-    /// Accepts a prompt and starts its run, unless the same submission came before. Once begun it is carried out even where the caller
-    /// goes away.
+    /// Accepts a prompt, unless the same submission came before; its run is started when its turn comes. Once begun it is carried out even
+    /// where the caller goes away.
     ///
     /// # Errors
     /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; what [`Store::submit`] refuses.
@@ -106,14 +150,15 @@ impl Runners {
         let submission = tokio::spawn(async move {
             let submitted = runners.0.store.submit(new).await?;
             if submitted.created {
-                runners.follow(submitted.run.id);
+                runners.start_next();
             }
             Ok(submitted)
         });
         submission.await.unwrap_or(Err(RunnerError::Store(StoreError::Closed)))
     }
 
-    /// Asks for the end of a run, queued or running; its end comes as an event. Asking twice does nothing more.
+    /// Asks for the end of a run; its end comes as an event. One that has not had its turn is never started. Asking twice does nothing
+    /// more.
     ///
     /// # Errors
     /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].
@@ -123,31 +168,40 @@ impl Runners {
             return Err(RunnerError::AlreadyEnded);
         }
         let folder = RunFolder::new(&self.0.folders, id);
-        if let Err(error) = folder.request_cancel() {
+        let waits = !self.runs().followed.contains_key(&id);
+        let written = if waits { folder.request_cancel_of_waiting() } else { folder.request_cancel() };
+        if let Err(error) = written {
             tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
         }
-        self.follow(id).cancel();
+        self.follow(id, Place::None).cancel();
         Ok(())
     }
 
-    /// At start: follows every run that has not ended, wherever it stands, and removes what ended runs have left. A run that nobody holds
-    /// any more ends as interrupted; one that was never begun is started.
+    /// At start: follows every run that was begun and has not ended, wherever it stands, and removes what ended runs have left. A run that
+    /// nobody holds any more ends as interrupted; those that have not been begun wait for their turn, in the order in which they came.
     ///
     /// # Errors
     /// The store failed.
     pub async fn resume(&self) -> Result<(), RunnerError> {
         let unfinished = self.0.store.unfinished_runs().await?;
         for run in &unfinished {
-            self.follow(run.id);
+            if let Some(place) = self.place_of(run) {
+                self.follow(run.id, place);
+            }
         }
         match self.left_over() {
             // A follower finds the run ended and removes the folder.
-            Ok(left) => left.into_iter().for_each(|id| drop(self.follow(id))),
+            Ok(left) => {
+                let ended = left.into_iter().filter(|id| unfinished.iter().all(|run| run.id != *id));
+                ended.for_each(|id| drop(self.follow(id, Place::None)));
+            }
             Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
         }
         if !unfinished.is_empty() {
-            tracing::info!("taking up {} run(s)", unfinished.len());
+            let taken_up = self.runs().followed.len();
+            tracing::info!("taking up {taken_up} run(s); {} wait for their turn", unfinished.len().saturating_sub(taken_up));
         }
+        self.start_next();
         Ok(())
     }
 
@@ -158,14 +212,31 @@ impl Runners {
         self.0.followers.wait().await;
     }
 
+    /// The place that a run has which the server before this one knew; none where it waits for its turn.
+    fn place_of(&self, run: &Run) -> Option<Place> {
+        let folder = RunFolder::new(&self.0.folders, run.id);
+        if run.status == RunStatus::Running || folder.had_turn() {
+            return Some(Place::Of(run.runner.clone()));
+        }
+        folder.cancel_requested().then_some(Place::None)
+    }
+
     /// Follows the run unless that is being done; gives what asks for its end.
-    fn follow(&self, id: RunId) -> CancellationToken {
-        let mut followed = self.followed();
-        if let Some(cancel) = followed.get(&id) {
-            return cancel.clone();
+    fn follow(&self, id: RunId, place: Place) -> CancellationToken {
+        let mut runs = self.runs();
+        runs.waiting.retain(|run| run.id != id);
+        self.follow_as(&mut runs, id, place)
+    }
+
+    fn follow_as(&self, runs: &mut Runs, id: RunId, place: Place) -> CancellationToken {
+        if let Some(followed) = runs.followed.get(&id) {
+            return followed.cancel.clone();
         }
         let cancel = CancellationToken::new();
-        followed.insert(id, cancel.clone());
+        if matches!(place, Place::None) {
+            cancel.cancel();
+        }
+        runs.followed.insert(id, Followed { cancel: cancel.clone(), place });
         let follower = Follower {
             run: id,
             store: self.0.store.clone(),
@@ -179,13 +250,63 @@ impl Runners {
         let runners = self.clone();
         self.0.followers.spawn(async move {
             follower.follow().await;
-            runners.followed().remove(&id);
+            runners.runs().followed.remove(&id);
+            runners.start_next();
         });
         cancel
     }
 
-    fn followed(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
-        self.0.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Starts those whose turn it is, soon. To be called whenever a run was accepted or has ended.
+    fn start_next(&self) {
+        if self.0.will_look.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let runners = self.clone();
+        self.0.followers.spawn(async move {
+            let _alone = runners.0.looking.lock().await;
+            // Whatever happens from here on may need another look.
+            runners.0.will_look.store(false, Ordering::Release);
+            while !runners.0.shutdown.is_cancelled() {
+                match runners.look().await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!("whose turn it is cannot be told, trying again: {error}"),
+                }
+                tokio::select! {
+                    () = sleep(RETRY) => {}
+                    () = runners.0.shutdown.cancelled() => {}
+                }
+            }
+        });
+    }
+
+    /// Takes in what was accepted meanwhile, and starts those whose turn it is. The store alone knows the order of acceptance: of two that
+    /// were accepted together, the later one may be heard of first.
+    async fn look(&self) -> Result<(), StoreError> {
+        let last = self.runs().waiting.last().map(|run| run.number);
+        let accepted = self.0.store.queued_runs(last).await?;
+        let mut runs = self.runs();
+        for run in accepted {
+            if !runs.followed.contains_key(&run.id) {
+                runs.waiting.push(run);
+            }
+        }
+        if self.0.shutdown.is_cancelled() {
+            return Ok(());
+        }
+        let executing = runs.followed.values().filter_map(|followed| match &followed.place {
+            Place::Of(runner) => Some(runner.as_str()),
+            Place::None => None,
+        });
+        let chosen = turns(&self.0.limits, executing, runs.waiting.iter().map(|run| run.runner.as_str()));
+        for (before, place) in chosen.into_iter().enumerate() {
+            let QueuedRun { id, runner, .. } = runs.waiting.remove(place - before);
+            self.follow_as(&mut runs, id, Place::Of(runner));
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn left_over(&self) -> io::Result<Vec<RunId>> {

@@ -24,7 +24,7 @@ pub use chunks::MAX_CHUNK;
 pub use error::{Conflict, Missing, StoreError};
 pub use frame::{EventKind, Frame};
 pub use reader::{Batch, Reader, Topics};
-pub use runs::{NewRun, RunEnd, Submitted};
+pub use runs::{NewRun, QueuedRun, RunEnd, RunNumber, Submitted};
 pub use sign_in::{LinkUse, Session, SessionId};
 pub use tasks::Created;
 pub use tokens::{Token, TokenId};

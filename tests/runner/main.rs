@@ -5,6 +5,7 @@
 
 mod ends;
 mod place;
+mod queue;
 mod restarts;
 
 use kontasks::{

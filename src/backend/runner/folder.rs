@@ -132,6 +132,11 @@ impl RunFolder {
         self.write("spec.json", spec, Durable::No)
     }
 
+    /// Whether the run's turn to be started has come: it may have been started. Where that cannot be told, it may.
+    pub(super) fn had_turn(&self) -> bool {
+        self.0.join("spec.json").try_exists().unwrap_or(true)
+    }
+
     pub(super) fn spec(&self) -> io::Result<Option<Spec>> {
         self.read("spec.json")
     }
@@ -187,8 +192,14 @@ impl RunFolder {
         self.0.join("cancel").exists()
     }
 
+    /// Writes down that a run that waits is not to be started, for the case that this server ends before it has done so.
+    pub(super) fn request_cancel_of_waiting(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.request_cancel()
+    }
+
     /// Writes down that the run is to end, for the case that this server ends before it could pass it on. A run that has no folder
-    /// yet has nothing to be passed on to.
+    /// (any more) has nothing to be passed on to.
     pub(super) fn request_cancel(&self) -> io::Result<()> {
         match File::create(self.0.join("cancel")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
