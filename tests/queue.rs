@@ -7,7 +7,7 @@ mod program;
 #[path = "support/server.rs"]
 mod server;
 
-use program::Program;
+use program::{Program, ask};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{fs, path::Path, time::Duration};
 
@@ -82,5 +82,34 @@ async fn what_executes_when_the_server_is_killed_keeps_its_place() {
         server.until(run, "succeeded", |run| run["status"] == "succeeded").await;
     }
     assert_eq!(lines(&log).len(), 5);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_says_how_many_are_before_it() {
+    let data = data("max_running = 1\n");
+    let gate = data.path().join("gate");
+    let mut server = Program::start(data.path(), "127.0.0.1:0").await;
+    let prompt = format!("until test -e '{}'; do sleep 0.01; done", gate.display());
+    let first = server.submit(&prompt).await;
+    server.until(&first, "executes", |run| run["status"] == "running").await;
+    let mut waiting = Vec::new();
+    for ahead in 0..3 {
+        let run = server.submit(&prompt).await;
+        assert_eq!(server.get(&format!("/api/v1/runs/{run}")).await["ahead"], ahead);
+        waiting.push(run);
+    }
+    let page = async |path: String| ask(&server.address, &format!("GET {path}"), "").await;
+    assert!(page(format!("/runs/{}", waiting[2])).await.contains(">queued, 2 before it<"));
+    let dashboard = page("/".to_owned()).await;
+    for words in [">queued, next<", ">queued, 1 before it<", ">queued, 2 before it<", ">running<"] {
+        assert!(dashboard.contains(words), "{words} is missing in {dashboard}");
+    }
+    server.post(&format!("/api/v1/runs/{}/cancellation", waiting[0]), &serde_json::json!({})).await;
+    server.until(&waiting[2], "nearer", |run| run["ahead"] == 1).await;
+    assert!(page(format!("/runs/{}", waiting[2])).await.contains(">queued, 1 before it<"));
+    fs::write(gate, "").expect("written");
+    let last = server.until(&waiting[2], "ended", |run| run["status"] == "succeeded").await;
+    assert!(last.get("ahead").is_none(), "{last}");
     server.stop().await;
 }

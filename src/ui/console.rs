@@ -19,7 +19,12 @@ use earlier::Loading;
 use footer::{ConsoleFooter, counted};
 use leptos::{html, prelude::*, task::spawn_local};
 use send_wrapper::SendWrapper;
-use std::{cell::Cell, ops::Range, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+    time::Duration,
+};
 use transcript::Transcript;
 
 /// How many rows the server writes into a page.
@@ -207,6 +212,8 @@ fn listen(live: Live, cursor: crate::domain::cursor::Cursor, run: RwSignal<Run>,
         }
     };
     let heal = reload.clone();
+    // Which runs are known to wait no longer.
+    let left = RefCell::new(Vec::new());
     let on_event = move |event: &StreamEvent, _: &_| match event {
         StreamEvent::Output(output) if output.run == id => {
             if let Some(drawing) = existing(drawing) {
@@ -215,6 +222,12 @@ fn listen(live: Live, cursor: crate::domain::cursor::Cursor, run: RwSignal<Run>,
         }
         StreamEvent::Run(now) if now.id == id => {
             run.try_set((**now).clone());
+        }
+        StreamEvent::Run(other) if other.has_left_queue() && !left.borrow().contains(&other.id) => {
+            left.borrow_mut().push(other.id);
+            if run.try_with_untracked(|run| run.ahead.is_some()) == Some(true) {
+                run.try_update(|run| run.hear(other));
+            }
         }
         StreamEvent::End(end) if end.run == id => {
             let complete = existing(drawing).is_none_or(|drawing| drawing.with_transcript(|transcript| transcript.bytes()) == end.bytes);

@@ -129,13 +129,15 @@ impl Store {
         self.0.writer.write(move |group| Box::pin(run_ended(group, id, end))).await
     }
 
-    /// One run.
+    /// One run; where it waits, with how many are before it.
     ///
     /// # Errors
     /// The database failed.
     pub async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         let mut connection = self.0.readers.acquire().await?;
-        Ok(find_run(&mut connection, id).await?.map(|(_, run)| run))
+        let mut run = find_run(&mut connection, id).await?.map(|(_, run)| run);
+        count_ahead(&mut connection, run.as_mut_slice()).await?;
+        Ok(run)
     }
 
     /// The runs of a task, newest first.
@@ -279,7 +281,7 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
             task
         }
     };
-    let run = Run {
+    let mut run = Run {
         id: RunId(Uuid::now_v7()),
         task_id: task.id,
         request_id,
@@ -296,6 +298,8 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
         bytes: 0,
         lines: 0,
         digest: None,
+        number: 0,
+        ahead: None,
     };
     let made =
         sqlx::query("insert into runs (id, task, request_id, runner, prompt, status, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
@@ -309,6 +313,7 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
             .execute(&mut group.connection)
             .await?;
     let number = made.last_insert_rowid();
+    run.number = rows::unsigned(number);
     group.log(EventKind::Run, Subject { task: None, run: Some((number, run.id)) }, now, &run).await?;
     Ok(Submitted { run, task, created: true })
 }
@@ -394,6 +399,19 @@ async fn set_task_status(
     task.status = status.to_owned();
     task.updated_at = at;
     put_and_log(group, &task, at).await
+}
+
+/// Says of each run that waits how many are before it.
+pub(super) async fn count_ahead(connection: &mut sqlx::SqliteConnection, runs: &mut [Run]) -> Result<(), StoreError> {
+    let waits = |run: &Run| run.status == RunStatus::Queued;
+    let Some(last) = runs.iter().filter(|run| waits(run)).map(|run| run.number).max() else { return Ok(()) };
+    let sql = "select number from runs indexed by runs_unfinished where status in ('queued', 'running') and status = 'queued' \
+         and number < ?1 order by number";
+    let numbers: Vec<(i64,)> = sqlx::query_as(sql).bind(last.cast_signed()).fetch_all(connection).await?;
+    for run in runs.iter_mut().filter(|run| waits(run)) {
+        run.ahead = Some(numbers.partition_point(|(number,)| rows::unsigned(*number) < run.number) as u64);
+    }
+    Ok(())
 }
 
 /// The bytes of a run's output from `from` on, of the `total` that there are.
