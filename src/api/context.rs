@@ -84,6 +84,7 @@ impl From<RunnerError> for ApiError {
         match error {
             RunnerError::Invalid(invalid) => invalid.into(),
             RunnerError::NotFound => ApiError::NoSuchRun,
+            RunnerError::NoRoom(_) => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             RunnerError::AlreadyEnded => ApiError::AlreadyEnded,
             RunnerError::Store(error) => error.into(),
         }

@@ -2,7 +2,10 @@
 //! reached. A file that is not
 //! understood in every part is refused, with the line and the reason: a misspelt member must not silently mean its default.
 
-use super::runner::table::{Runner, RunnerTable};
+use super::{
+    runner::table::{Runner, RunnerTable},
+    space,
+};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -21,6 +24,8 @@ pub struct Config {
     /// Host names besides `localhost` by which the board may be reached, in lower case, as a browser's address bar shows them: with a port
     /// only where it is not the usual one.
     pub hosts: Vec<String>,
+    /// How much the data folder may have in it before nothing new is taken on, in bytes; none where only the disk limits it.
+    pub max_data: Option<u64>,
     /// Origins besides the board's own whose pages may use the API, as browsers write them: `https://dash.example.org`.
     pub origins: Vec<String>,
 }
@@ -58,6 +63,7 @@ struct Document {
     #[serde(default)]
     origins: Vec<Spanned<String>>,
     max_running: Option<Spanned<i64>>,
+    max_data: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +112,8 @@ impl Config {
         let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
         let origins = document.origins.into_iter().map(check_origin).collect::<Result<_, _>>()?;
         let max_running = document.max_running.map(check_max_running).transpose()?;
-        Ok(Config { runners: RunnerTable::new(runners).with_max_running(max_running), hosts, origins })
+        let max_data = document.max_data.map(check_size).transpose()?;
+        Ok(Config { runners: RunnerTable::new(runners).with_max_running(max_running), hosts, max_data, origins })
     }
 }
 
@@ -178,6 +185,12 @@ fn check_max_running(limit: Spanned<i64>) -> Result<NonZeroUsize, Fault> {
     usize::try_from(limit).ok().and_then(NonZeroUsize::new).ok_or_else(|| (at, format!("max_running is {limit}: at least 1 is expected")))
 }
 
+fn check_size(size: Spanned<String>) -> Result<u64, Fault> {
+    let at = size.span();
+    let size = size.into_inner();
+    space::parse(&size).ok_or_else(|| (at, format!("{size:?} is no size: a number and a unit are expected, such as 100 GiB")))
+}
+
 fn check_host(host: Spanned<String>) -> Result<String, Fault> {
     let at = host.span();
     let host = host.into_inner().to_ascii_lowercase();
@@ -217,12 +230,13 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "max_running = 3\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+            "max_running = 3\nmax_data = \"100 GiB\"\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
              folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\nmax_running = 1\n\
              [[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
         assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
+        assert_eq!(config.max_data, Some(100 << 30));
         assert_eq!(config.origins, ["http://dash:81"]);
         assert_eq!(config.runners.names(), ["agent", "shell"]);
         let agent = config.runners.get("agent").expect("there");
@@ -264,6 +278,7 @@ mod tests {
             ("origins = [\"https://dash.example.org/\"]".into(), ":1: \"https://dash.example.org/\" is not an origin"),
             ("max_running = 0".into(), ":1: max_running is 0: at least 1 is expected"),
             ("max_running = \"2\"".into(), ":1: "),
+            ("\nmax_data = \"much\"".into(), ":2: \"much\" is no size"),
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nmax_running = -1"), ":4: max_running is -1: at least 1"),
             ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {

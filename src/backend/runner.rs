@@ -13,6 +13,7 @@ pub mod table;
 
 use super::{
     clock::Clock,
+    space::{self, Shortage},
     store::{NewRun, QueuedRun, Store, StoreError, Submitted},
 };
 use crate::domain::{
@@ -34,7 +35,7 @@ use std::{
     time::Duration,
 };
 use table::RunnerTable;
-use tokio::time::sleep;
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long to wait after a failure, such as a full disk.
@@ -48,8 +49,10 @@ struct Shared {
     store: Store,
     table: Arc<RunnerTable>,
     limits: Limits,
-    /// Where each run has its folder.
+    /// The data folder, and where each run has its own.
+    data: PathBuf,
     folders: PathBuf,
+    shortage: watch::Sender<Option<Shortage>>,
     exe: PathBuf,
     shutdown: CancellationToken,
     followers: TaskTracker,
@@ -92,6 +95,9 @@ pub enum RunnerError {
     /// There is no such run.
     #[error("there is no such run")]
     NotFound,
+    /// There is no room for it.
+    #[error("{}", .0.refusal())]
+    NoRoom(Shortage),
     /// There is nothing to cancel any more.
     #[error("the run has ended already")]
     AlreadyEnded,
@@ -105,12 +111,15 @@ impl Runners {
     /// ends; the runs go on.
     #[must_use]
     pub fn new(store: Store, table: RunnerTable, data: &Path, exe: PathBuf, shutdown: CancellationToken) -> Runners {
+        // Supervisors and programs have working folders of their own.
+        let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         Runners(Arc::new(Shared {
             store,
             limits: table.limits(),
             table: Arc::new(table),
-            // Supervisors and programs have working folders of their own.
-            folders: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).join("runs"),
+            folders: data.join("runs"),
+            data,
+            shortage: watch::Sender::new(None),
             exe,
             shutdown: shutdown.child_token(),
             followers: TaskTracker::new(),
@@ -136,7 +145,8 @@ impl Runners {
     /// where the caller goes away.
     ///
     /// # Errors
-    /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; what [`Store::submit`] refuses.
+    /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; [`RunnerError::NoRoom`]; what
+    /// [`Store::submit`] refuses.
     pub async fn submit(&self, new: NewRun) -> Result<Submitted, RunnerError> {
         if self.0.table.get(&new.runner).is_none() {
             let problem = format!("{:?} is not known", new.runner.chars().take(80).collect::<String>());
@@ -145,6 +155,9 @@ impl Runners {
         }
         if new.prompt.contains('\0') {
             return Err(Invalid::new("prompt", "contains a NUL character", "leave it out: no program can be given one").into());
+        }
+        if let Some(shortage) = *self.0.shortage.borrow() {
+            return Err(RunnerError::NoRoom(shortage));
         }
         let runners = self.clone();
         let submission = tokio::spawn(async move {
@@ -203,6 +216,57 @@ impl Runners {
         }
         self.start_next();
         Ok(())
+    }
+
+    /// Looks after the room that there is, now and until the server ends. While there is too little, no run is accepted or started; where the data
+    /// folder has `max_data` bytes in it, that is too little too. To be called once.
+    pub async fn watch_space(&self, max_data: Option<u64>) {
+        self.look_at_space(max_data).await;
+        let runners = self.clone();
+        self.0.followers.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = sleep(RETRY) => runners.look_at_space(max_data).await,
+                    () = runners.0.shutdown.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    async fn look_at_space(&self, max_data: Option<u64>) {
+        match self.measure(max_data).await {
+            Ok(shortage) => self.note(shortage),
+            Err(error) => tracing::warn!("how much room there is cannot be told: {error}"),
+        }
+    }
+
+    /// What is short, now and whenever that changes.
+    #[must_use]
+    pub fn shortage(&self) -> watch::Receiver<Option<Shortage>> {
+        self.0.shortage.subscribe()
+    }
+
+    async fn measure(&self, max_data: Option<u64>) -> io::Result<Option<Shortage>> {
+        let data = self.0.data.clone();
+        let mut measured = spawn_blocking(move || space::measure(&data, max_data.is_some())).await??;
+        if max_data.is_some() {
+            measured.used += self.0.store.size().await.map_err(io::Error::other)?;
+        }
+        // Nobody else may try again: what was refused was told so, and waits for nothing.
+        let refused = self.0.store.is_full() && matches!(self.0.store.try_room().await, Err(StoreError::Full));
+        Ok(space::judge(*self.0.shortage.borrow(), measured, max_data, refused))
+    }
+
+    fn note(&self, shortage: Option<Shortage>) {
+        let changed = self.0.shortage.send_if_modified(|known| std::mem::replace(known, shortage) != shortage);
+        match shortage {
+            Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
+            None if changed => {
+                tracing::info!("there is room again");
+                self.start_next();
+            }
+            _ => {}
+        }
     }
 
     /// Ends all following after what is being committed; supervisors and programs stay.
@@ -290,7 +354,7 @@ impl Runners {
                 runs.waiting.push(run);
             }
         }
-        if self.0.shutdown.is_cancelled() {
+        if self.0.shutdown.is_cancelled() || self.0.shortage.borrow().is_some() {
             return Ok(());
         }
         let executing = runs.followed.values().filter_map(|followed| match &followed.place {

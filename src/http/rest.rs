@@ -67,6 +67,7 @@ impl From<RunnerError> for Problem {
         match error {
             RunnerError::Store(error) => error.into(),
             RunnerError::Invalid(invalid) => StoreError::Invalid(invalid).into(),
+            RunnerError::NoRoom(_) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             RunnerError::AlreadyEnded => Problem::conflict(error.to_string()),
             RunnerError::NotFound => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
         }

@@ -7,6 +7,7 @@ mod ends;
 mod place;
 mod queue;
 mod restarts;
+mod space;
 
 use kontasks::{
     backend::store::{EventKind, Topics},

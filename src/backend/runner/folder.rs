@@ -229,6 +229,12 @@ impl RunFolder {
         Ok(bytes)
     }
 
+    /// Whether the disk has no room for the few files that a run begins with.
+    pub(super) fn is_full(&self) -> bool {
+        const NEEDED: u64 = 64 * 1024;
+        rustix::fs::statvfs(&self.0).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
+    }
+
     /// Removes the folder with all that is in it.
     pub(super) fn remove(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.0) {

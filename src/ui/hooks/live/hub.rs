@@ -41,6 +41,8 @@ pub(super) struct Hub {
     /// The build of the server that was first heard of, and whether another answers now.
     build: RefCell<Option<String>>,
     outdated: RwSignal<bool>,
+    /// What the server says of its state.
+    state: RwSignal<Option<String>>,
     this: Weak<Hub>,
 }
 
@@ -77,7 +79,12 @@ struct Catching {
 
 impl Hub {
     /// `want` is told what the stream must carry, whenever that changes.
-    pub(super) fn new(want: OnWish, notice: RwSignal<Option<CaughtUp>>, outdated: RwSignal<bool>) -> Rc<Self> {
+    pub(super) fn new(
+        want: OnWish,
+        notice: RwSignal<Option<CaughtUp>>,
+        outdated: RwSignal<bool>,
+        state: RwSignal<Option<String>>,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|this| Hub {
             listeners: RefCell::default(),
             next_number: Cell::new(1),
@@ -88,6 +95,7 @@ impl Hub {
             notice,
             build: RefCell::default(),
             outdated,
+            state,
             this: this.clone(),
         })
     }
@@ -179,6 +187,7 @@ impl Hub {
                 if first != hello.build {
                     self.outdated.try_set(true);
                 }
+                self.state.try_set(Some(hello.notice.clone().unwrap_or_default()));
                 let behind = self.carried.borrow().as_ref().is_some_and(|carried| carried.position.seq < hello.head);
                 if resumed && behind {
                     self.catching.replace(Some(Catching { head: hello.head, heard: false, count: CaughtUp::default() }));
