@@ -45,6 +45,16 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        // What a test that failed has left would wait for room for ever.
+        for entry in fs::read_dir("/proc").expect("Linux").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(rustix::process::Pid::from_raw) else {
+                continue;
+            };
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&line).contains(&format!("supervise\0{}", self.path.display())) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }
@@ -78,9 +88,11 @@ async fn until_shown(server: &Program, path: &str, words: Option<&str>) -> Strin
 /// The board's stream, read until those words have come; all that came.
 async fn heard(stream: &mut TcpStream, words: &str) -> String {
     let mut text = String::new();
+    // A stream is never silent for long.
+    let patience = tokio::time::Instant::now() + Duration::from_secs(30);
     while !text.contains(words) {
         let mut part = [0; 8192];
-        let length = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut part)).await.expect(words).expect("reads");
+        let length = tokio::time::timeout_at(patience, stream.read(&mut part)).await.expect(words).expect("reads");
         assert!(length > 0, "the stream ended without {words}: {text}");
         text.push_str(&String::from_utf8_lossy(&part[..length]));
     }

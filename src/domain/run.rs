@@ -108,7 +108,6 @@ pub struct Run {
     pub ahead: Option<u64>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 fn is_unknown(number: &u64) -> bool {
     *number == 0
 }
