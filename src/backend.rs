@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod open_files;
 pub mod rich_text;
 pub mod runner;
+pub mod space;
 pub mod store;
 
 pub use context::Backend;

@@ -77,6 +77,26 @@ fn it_says_where_it_is_and_how_to_get_in() {
 }
 
 #[test]
+fn a_data_folder_is_free_once_its_server_is_killed() {
+    let data = tempfile::tempdir().expect("a folder");
+    let serve = || {
+        let mut command = kontasks(data.path());
+        command.args(["serve", "--addr", "127.0.0.1:0"]);
+        command
+    };
+    let mut before = None;
+    for _ in 0..3 {
+        let mut server = start(&mut serve());
+        let words = refusal(&mut serve());
+        let holder = format!("in use by another server (process {}, http://{})", server.child.id(), server.address);
+        assert!(words.contains(&holder), "{words} names not {holder}, but perhaps {before:?}");
+        server.child.kill().expect("kills");
+        server.child.wait().expect("ends");
+        before = Some(holder);
+    }
+}
+
+#[test]
 fn what_it_cannot_start_with_is_said() {
     let data = tempfile::tempdir().expect("a folder");
     let serve = || {

@@ -3,23 +3,23 @@
 
 #[path = "support/client.rs"]
 mod client;
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/server.rs"]
 mod server;
 
 use client::{Client, Note};
+use program::{Program, ask};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::Value;
 use server::TOKEN;
 use std::{
     collections::BTreeSet,
     path::Path,
-    process::Stdio,
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::{Child, Command},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinSet,
 };
@@ -31,67 +31,15 @@ const SOFT_LIMIT: u64 = 256;
 /// What the titles of those tasks begin with that the clients look for.
 const TITLE: &str = "task ";
 
-/// The program, as a person or a service manager starts it.
-struct Program {
-    child: Child,
-    address: String,
+async fn start(data: &Path, address: &str) -> Program {
+    Program::start_after(&format!("ulimit -Sn {SOFT_LIMIT}"), data, address).await
 }
 
-impl Program {
-    async fn start(data: &Path, address: &str) -> Self {
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("ulimit -Sn {SOFT_LIMIT}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_kontasks")])
-            .args(["serve", "--addr", address, "--data"])
-            .arg(data)
-            .env("KONTASKS_TOKEN", TOKEN)
-            .env("SHELL", "/bin/sh")
-            .env_remove("KONTASKS_DATABASE")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first = lines.next_line().await.expect("reads").expect("a first line");
-        let address = first.strip_prefix("Kontasks listens on http://").expect("its words").to_owned();
-        Program { child, address }
+async fn tell(program: &Program, titles: &mut Vec<String>, count: usize) {
+    for _ in 0..count {
+        titles.push(format!("{TITLE}{}", titles.len()));
+        program.post("/api/v1/tasks", &serde_json::json!({ "title": titles.last() })).await;
     }
-
-    /// How long it took from SIGTERM to its end.
-    async fn stop(&mut self) -> Duration {
-        let pid = rustix::process::Pid::from_raw(self.child.id().expect("runs").cast_signed()).expect("a process");
-        let begin = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signals");
-        let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").expect("waits");
-        assert!(status.success(), "{status}");
-        begin.elapsed()
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Value {
-        let answer = ask(&self.address, &format!("POST {path}"), &body.to_string()).await;
-        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-        serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("JSON")
-    }
-
-    async fn tell(&self, titles: &mut Vec<String>, count: usize) {
-        for _ in 0..count {
-            titles.push(format!("{TITLE}{}", titles.len()));
-            self.post("/api/v1/tasks", &serde_json::json!({ "title": titles.last() })).await;
-        }
-    }
-}
-
-/// One request on a connection of its own; all that comes back.
-async fn ask(address: &str, line: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
-    let head = format!(
-        "{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + body).as_bytes()).await.expect("writes");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("reads");
-    answer
 }
 
 /// What one client has told.
@@ -157,12 +105,12 @@ async fn a_thousand_streams_are_told_come_back_one_after_the_other_and_miss_noth
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("raises its own limit");
     let data = tempfile::tempdir().expect("a folder");
-    let mut program = Program::start(data.path(), "127.0.0.1:0").await;
+    let mut program = start(data.path(), "127.0.0.1:0").await;
     let mut clients = Clients::start(STREAMS, &program.address);
     clients.until("open", STREAMS, |record| record.live.len() == 1).await;
 
     let mut titles = Vec::new();
-    program.tell(&mut titles, 5).await;
+    tell(&program, &mut titles, 5).await;
     let told = titles.len();
     clients.until("have what was written before", STREAMS, |record| record.titles.len() == told).await;
     // What is run from here begins with the limit that the server began with.
@@ -180,13 +128,13 @@ async fn a_thousand_streams_are_told_come_back_one_after_the_other_and_miss_noth
 
     let address = program.address.clone();
     let begin = Instant::now();
-    let program = Program::start(data.path(), &address).await;
+    let program = start(data.path(), &address).await;
     for part in 1..=4 {
-        program.tell(&mut titles, 3).await;
+        tell(&program, &mut titles, 3).await;
         clients.until("back", STREAMS * part / 4, |record| record.live.len() == 2).await;
     }
     let last = begin.elapsed();
-    program.tell(&mut titles, 3).await;
+    tell(&program, &mut titles, 3).await;
     let told = titles.len();
     clients.until("have all that was written since", STREAMS, |record| record.titles.len() >= told).await;
     for record in &clients.records {

@@ -148,6 +148,42 @@ async fn a_task_follows_its_runs_until_somebody_decides() {
 }
 
 #[tokio::test]
+async fn who_waits_is_told_how_many_are_before_it_and_the_log_is_not() {
+    let Folder { store, folder: _folder, .. } = folder().await;
+    let mut runs = Vec::new();
+    for number in 0..4 {
+        runs.push(store.submit(prompt(&format!("echo {number}"))).await.expect("submits").run);
+    }
+    let ahead = async || {
+        let mut ahead = Vec::new();
+        for run in &runs {
+            let now = store.run(run.id).await.expect("reads").expect("there").ahead;
+            assert_eq!(store.console(run.id).await.expect("reads").run.ahead, now);
+            let task = store.task_snapshot(run.task_id).await.expect("reads");
+            assert_eq!([task.runs[0].ahead, task.console.expect("has a run").run.ahead], [now; 2]);
+            let dashboard = store.dashboard().await.expect("reads").runs.into_iter().find(|known| known.id == run.id);
+            assert_eq!(dashboard.expect("there").ahead, now);
+            ahead.push(now);
+        }
+        ahead
+    };
+    assert!(runs.is_sorted_by(|a, b| a.number < b.number && a.number > 0));
+    assert_eq!(ahead().await, [Some(0), Some(1), Some(2), Some(3)]);
+    store.run_started(runs[1].id, Timestamp(7)).await.expect("starts");
+    assert_eq!(ahead().await, [Some(0), None, Some(1), Some(2)]);
+    store.run_ended(runs[0].id, RunEnd { status: RunStatus::Cancelled, ..succeeded(8) }).await.expect("ends");
+    assert_eq!(ahead().await, [None, None, Some(0), Some(1)]);
+
+    let mut reader = store.reader(Topics::Board { runs: vec![] }, 0);
+    let mut log = Vec::new();
+    while reader.position() < store.head() {
+        log.extend(reader.next().await.expect("reads").frames);
+    }
+    let text: String = log.iter().map(|frame| String::from_utf8_lossy(&frame.bytes).into_owned()).collect();
+    assert!(text.contains("\"number\":") && !text.contains("\"ahead\""), "{text}");
+}
+
+#[tokio::test]
 async fn a_posted_task_keeps_everything_and_is_taken_once() {
     let Folder { store, folder: _folder, .. } = folder().await;
     let posted: Value = serde_json::from_str(include_str!("fixtures/task.json")).expect("JSON");

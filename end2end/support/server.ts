@@ -37,7 +37,9 @@ export class Server {
   constructor(config = "") {
     fs.mkdirSync(this.home);
     fs.mkdirSync(this.data);
-    if (config) fs.writeFileSync(path.join(this.data, "kontasks.toml"), config);
+    // As many runs at once as a test wants, whatever the machine has.
+    const text = config.includes("max_running") ? config : `max_running = 100\n${config}`;
+    fs.writeFileSync(path.join(this.data, "kontasks.toml"), text);
   }
 
   get environment(): NodeJS.ProcessEnv {

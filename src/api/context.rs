@@ -107,6 +107,7 @@ impl From<RunnerError> for ApiError {
         match error {
             RunnerError::Invalid(invalid) => invalid.into(),
             RunnerError::NotFound => ApiError::NoSuchRun,
+            RunnerError::NoRoom(_) => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             RunnerError::AlreadyEnded => ApiError::AlreadyEnded,
             RunnerError::NotStarted | RunnerError::NoTerminal(_) => ApiError::Refused { status: 409, detail: error.to_string() },
             RunnerError::Unwritable(_) => ApiError::Refused { status: 507, detail: error.to_string() },

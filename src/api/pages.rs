@@ -108,7 +108,7 @@ pub async fn fetch_page(
 ) -> Result<Packed, ApiError> {
     use crate::{
         api_context::{backend, input_id, noticed, with_status},
-        backend::rich_text::sanitize,
+        backend::{rich_text::sanitize, space::Shortage},
     };
 
     let backend = backend()?;
@@ -139,7 +139,8 @@ pub async fn fetch_page(
             _ => Err(ApiError::OtherBuild),
         }
     };
-    loaded.await.map_err(with_status)
+    let notice = backend.runners.shortage().borrow().map(Shortage::notice);
+    loaded.await.map(|packed: Packed| packed.with_notice(notice)).map_err(with_status)
 }
 
 /// The board, as a filter shows it.

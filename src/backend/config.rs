@@ -1,4 +1,5 @@
-//! The configuration file, `kontasks.toml`: which runners there are, and by which names the board is reached. A file that is not
+//! The configuration file, `kontasks.toml`: which runners there are, how many runs execute at once, and by which names the board is
+//! reached. A file that is not
 //! understood in every part is refused, with the line and the reason: a misspelt member must not silently mean its default.
 
 use super::runner::{
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs, io,
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -23,6 +24,8 @@ pub struct Config {
     /// Host names besides `localhost` by which the board may be reached, in lower case, as a browser's address bar shows them: with a port
     /// only where it is not the usual one.
     pub hosts: Vec<String>,
+    /// How much the data folder may have in it before nothing new is taken on, in bytes; none where only the disk limits it.
+    pub max_data: Option<u64>,
     /// Origins besides the board's own whose pages may use the API, as browsers write them: `https://dash.example.org`.
     pub origins: Vec<String>,
 }
@@ -60,6 +63,8 @@ struct Document {
     #[serde(default)]
     origins: Vec<Spanned<String>>,
     max_output: Option<Spanned<String>>,
+    max_running: Option<Spanned<i64>>,
+    max_data: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +79,7 @@ struct Entry {
     limit: Option<Spanned<String>>,
     idle_limit: Option<Spanned<String>>,
     max_output: Option<Spanned<String>>,
+    max_running: Option<Spanned<i64>>,
 }
 
 /// A reason and the bytes of the text that it is about.
@@ -110,7 +116,10 @@ impl Config {
         let hosts = document.hosts.into_iter().map(check_host).collect::<Result<_, _>>()?;
         let origins = document.origins.into_iter().map(check_origin).collect::<Result<_, _>>()?;
         let max_output = document.max_output.map(check_size).transpose()?.unwrap_or(RunLimits::BYTES);
-        Ok(Config { runners: RunnerTable::new(runners).with_max_output(max_output), hosts, origins })
+        let max_running = document.max_running.map(check_max_running).transpose()?;
+        let max_data = document.max_data.map(check_size).transpose()?.map(NonZeroU64::get);
+        let runners = RunnerTable::new(runners).with_max_output(max_output).with_max_running(max_running);
+        Ok(Config { runners, hosts, max_data, origins })
     }
 }
 
@@ -133,7 +142,8 @@ impl Entry {
             silent_seconds: self.idle_limit.map(check_duration).transpose()?,
             bytes: self.max_output.map(check_size).transpose()?,
         };
-        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true), limits })
+        let max_running = self.max_running.map(check_max_running).transpose()?;
+        Ok(Runner { name, command, folder, environment, terminal: self.terminal.unwrap_or(true), limits, max_running })
     }
 }
 
@@ -178,6 +188,12 @@ fn check_variable((name, value): (Spanned<String>, Spanned<String>)) -> Result<(
         return Err((at, format!("{name:?} cannot be an environment variable")));
     }
     Ok((name, value))
+}
+
+fn check_max_running(limit: Spanned<i64>) -> Result<NonZeroUsize, Fault> {
+    let at = limit.span();
+    let limit = limit.into_inner();
+    usize::try_from(limit).ok().and_then(NonZeroUsize::new).ok_or_else(|| (at, format!("max_running is {limit}: at least 1 is expected")))
 }
 
 fn check_duration(text: Spanned<String>) -> Result<NonZeroU64, Fault> {
@@ -233,11 +249,12 @@ mod tests {
     #[test]
     fn a_full_file_is_read() {
         let config = Config::parse(
-            "max_output = \"1 GiB\"\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
-             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\nlimit = \"2h\"\nidle_limit = \"90s\"\nmax_output = \"5 MB\"\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
+            "max_running = 3\nmax_data = \"100 GiB\"\nmax_output = \"1 GiB\"\nhosts = [\"Board.example.org\", \"b:8080\"]\norigins = [\"http://dash:81\"]\n[[runner]]\nname = \"agent\"\ncommand = [\"agent\", \"-p\", \"{prompt}\"]\n\
+             folder = \"/srv/work\"\nenvironment = { LANG = \"C.UTF-8\" }\nterminal = false\nlimit = \"2h\"\nidle_limit = \"90s\"\nmax_output = \"5 MB\"\nmax_running = 1\n[[runner]]\nname = \"shell\"\nfolder = \"/tmp\"\n",
         )
         .expect("valid");
         assert_eq!(config.hosts, ["board.example.org", "b:8080"]);
+        assert_eq!(config.max_data, Some(100 << 30));
         assert_eq!(config.origins, ["http://dash:81"]);
         assert_eq!(config.runners.names(), ["agent", "shell"]);
         let agent = config.runners.get("agent").expect("there");
@@ -253,6 +270,8 @@ mod tests {
         let shell = config.runners.get("shell").expect("there");
         assert!(shell.command.is_none());
         assert_eq!(shell.limits, limits(0, 0, 1 << 30));
+        assert_eq!([agent.max_running, shell.max_running], [NonZeroUsize::new(1), None]);
+        assert_ne!(config.runners, config.runners.clone().with_max_running(None), "three in all");
     }
 
     #[test]
@@ -288,6 +307,10 @@ mod tests {
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nlimit = \"soon\""), ":4: \"soon\" is no duration: a whole number"),
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nidle_limit = \"0s\""), ":4: \"0s\" is no duration"),
             (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nlimit = 3"), ":4: "),
+            ("max_running = 0".into(), ":1: max_running is 0: at least 1 is expected"),
+            ("max_running = \"2\"".into(), ":1: "),
+            ("\nmax_data = \"much\"".into(), ":2: \"much\" is no size"),
+            (format!("{runner}command = [\"a\", \"{{prompt}}\"]\nmax_running = -1"), ":4: max_running is -1: at least 1"),
             ("hosts = [\"x:99999\"]".into(), ":1: \"x:99999\" is not a host name"),
         ] {
             let words = refusal(&text);

@@ -5,7 +5,7 @@ use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io,
     net::SocketAddr,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
 };
 
@@ -112,10 +112,30 @@ impl DataDir {
 
     fn write_note(&self, address: Option<SocketAddr>) -> io::Result<()> {
         let note = serde_json::to_vec(&ServerNote { pid: std::process::id(), address })?;
-        let new = self.path.join("server.json.new");
-        fs::write(&new, note)?;
-        fs::rename(new, self.path.join("server.json"))
+        let (new, there) = (self.path.join("server.json.new"), self.path.join("server.json"));
+        match fs::write(&new, &note).and_then(|()| fs::rename(&new, &there)) {
+            Err(error) if is_full(&error) => {
+                // The room that the last server's note has is not given up. Without any, none is better than that of another server.
+                let _ = fs::remove_file(&new);
+                overwrite(&there, &note).or_else(|_| fs::remove_file(&there)).or_else(|error| match error.kind() {
+                    io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                })
+            }
+            written => written,
+        }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Puts other bytes into a file that is there, without freeing its room first.
+fn overwrite(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = File::options().write(true).open(file)?;
+    file.write_all_at(bytes, 0)?;
+    file.set_len(bytes.len() as u64)
 }
 
 impl ServerNote {

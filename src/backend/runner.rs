@@ -1,5 +1,5 @@
-//! Runs: submitted, followed into the log, cancelled, and taken up again after a restart. The program itself is held by a supervisor, a
-//! process of its own, which goes on when the server ends.
+//! Runs: submitted, started in their turn, followed into the log, cancelled, and taken up again after a restart. The program itself is
+//! held by a supervisor, a process of its own, which goes on when the server ends.
 
 mod characters;
 mod folder;
@@ -10,32 +10,40 @@ mod link;
 mod orphans;
 mod process;
 mod process_tree;
+mod queue;
 pub mod supervisor;
 pub mod table;
 mod typed;
 
 use super::{
     clock::Clock,
-    store::{NewRun, Store, StoreError, Submitted},
+    space::{self, Shortage},
+    store::{NewRun, QueuedRun, Store, StoreError, Submitted},
 };
 use crate::domain::{
     id::RunId,
-    limits::{self, Invalid},
+    limits::Invalid,
     run::{Run, RunStatus},
 };
 use folder::{Asked, RunFolder};
 use follower::Follower;
-use link::Link;
+use queue::{Limits, turns};
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use table::RunnerTable;
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use typed::{Noted, Typed};
+
+/// How long to wait after a failure, such as a full disk.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Starts, follows and cancels runs; a cheap clone of one.
 #[derive(Clone)]
@@ -44,17 +52,46 @@ pub struct Runners(Arc<Shared>);
 struct Shared {
     store: Store,
     table: Arc<RunnerTable>,
-    /// Where each run has its folder.
+    limits: Limits,
+    /// The data folder, and where each run has its own.
+    data: PathBuf,
     folders: PathBuf,
+    shortage: watch::Sender<Option<Shortage>>,
     exe: PathBuf,
     shutdown: CancellationToken,
     followers: TaskTracker,
-    /// The runs that are followed, each with what asks for its end. A plain mutex: it is held for single look-ups, never across an await.
-    followed: Mutex<HashMap<RunId, CancellationToken>>,
+    /// A plain mutex: it is held for looking and moving, never across an await.
+    runs: Mutex<Runs>,
+    /// Held by whoever looks whose turn it is: one at a time, as each run is to be read from the store once.
+    looking: tokio::sync::Mutex<()>,
+    /// Somebody is about to look whose turn it is, and has not begun.
+    will_look: AtomicBool,
     /// Tells all followers that somebody has asked for the end of a run; what was asked stands in its folder.
     asked: watch::Sender<()>,
     /// What is typed is written down by one thread at a time. Held for a write of some bytes, in a thread that may wait.
     typing: Mutex<()>,
+}
+
+/// The runs that have not ended, as far as they are known here.
+#[derive(Default)]
+struct Runs {
+    followed: HashMap<RunId, Followed>,
+    /// Runs that have not had their turn, in the order of their acceptance. One that was just accepted is still in the store alone.
+    waiting: Vec<QueuedRun>,
+}
+
+struct Followed {
+    /// Asks for its end.
+    cancel: CancellationToken,
+    place: Place,
+}
+
+/// Whether a run takes one of the places that the limits count.
+enum Place {
+    /// One of this runner's.
+    Of(String),
+    /// None: it is cancelled, and nothing is ever started for it.
+    None,
 }
 
 /// Why a run was not accepted or not cancelled.
@@ -66,6 +103,9 @@ pub enum RunnerError {
     /// There is no such run.
     #[error("there is no such run")]
     NotFound,
+    /// There is no room for it.
+    #[error("{}", .0.refusal())]
+    NoRoom(Shortage),
     /// There is nothing to cancel any more.
     #[error("the run has ended already")]
     AlreadyEnded,
@@ -88,15 +128,21 @@ impl Runners {
     /// ends; the runs go on.
     #[must_use]
     pub fn new(store: Store, table: RunnerTable, data: &Path, exe: PathBuf, shutdown: CancellationToken) -> Runners {
+        // Supervisors and programs have working folders of their own.
+        let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         Runners(Arc::new(Shared {
             store,
+            limits: table.limits(),
             table: Arc::new(table),
-            // Supervisors and programs have working folders of their own.
-            folders: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).join("runs"),
+            folders: data.join("runs"),
+            data,
+            shortage: watch::Sender::new(None),
             exe,
             shutdown: shutdown.child_token(),
             followers: TaskTracker::new(),
-            followed: Mutex::default(),
+            runs: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            will_look: AtomicBool::new(false),
             asked: watch::Sender::default(),
             typing: Mutex::default(),
         }))
@@ -114,11 +160,12 @@ impl Runners {
         &self.0.table
     }
 
-    /// Accepts a prompt and starts its run, unless the same submission came before. Once begun it is carried out even where the caller
-    /// goes away.
+    /// Accepts a prompt, unless the same submission came before; its run is started when its turn comes. Once begun it is carried out even
+    /// where the caller goes away.
     ///
     /// # Errors
-    /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; what [`Store::submit`] refuses.
+    /// [`RunnerError::Invalid`] for an unknown runner or a prompt that no program can be given; [`RunnerError::NoRoom`]; what
+    /// [`Store::submit`] refuses.
     pub async fn submit(&self, new: NewRun) -> Result<Submitted, RunnerError> {
         if self.0.table.get(&new.runner).is_none() {
             let problem = format!("{:?} is not known", new.runner.chars().take(80).collect::<String>());
@@ -128,11 +175,14 @@ impl Runners {
         if new.prompt.contains('\0') {
             return Err(Invalid::new("prompt", "contains a NUL character", "leave it out: no program can be given one").into());
         }
+        if let Some(shortage) = *self.0.shortage.borrow() {
+            return Err(RunnerError::NoRoom(shortage));
+        }
         let runners = self.clone();
         let submission = tokio::spawn(async move {
             let submitted = runners.0.store.submit(new).await?;
             if submitted.created {
-                runners.follow(submitted.run.id);
+                runners.start_next();
             }
             Ok(submitted)
         });
@@ -140,7 +190,8 @@ impl Runners {
     }
 
     /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
-    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL.
+    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has
+    /// not had its turn is never started.
     ///
     /// # Errors
     /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].
@@ -151,93 +202,93 @@ impl Runners {
         }
         let folder = RunFolder::new(&self.0.folders, id);
         let asked = Asked { by: by.to_owned(), at: Clock::system().now() };
-        if let Err(error) = folder.request_cancel(&asked) {
+        let waits = !self.runs().followed.contains_key(&id);
+        let written = if waits { folder.request_cancel_of_waiting(&asked) } else { folder.request_cancel(&asked) };
+        if let Err(error) = written {
             tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
         }
-        self.follow(id).cancel();
+        self.follow(id, Place::None).cancel();
         self.0.asked.send_replace(());
         Ok(())
     }
 
-    /// Types into a run's terminal. Once this is done it will arrive, whatever is restarted meanwhile; the same `id` again is not typed again.
-    ///
-    /// # Errors
-    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`], [`RunnerError::NotStarted`], [`RunnerError::NoTerminal`];
-    /// [`RunnerError::Invalid`] for a text that is too long.
-    pub async fn type_in(&self, run: RunId, id: String, text: String) -> Result<(), RunnerError> {
-        limits::typed(&text)?;
-        self.note(run, Typed::Text { id, text }).await
-    }
-
-    /// Tells a run's terminal how large the console is, in cells.
-    ///
-    /// # Errors
-    /// As for [`Runners::type_in`].
-    pub async fn resize(&self, run: RunId, columns: u16, rows: u16) -> Result<(), RunnerError> {
-        limits::terminal_size(columns, rows)?;
-        self.note(run, Typed::Size { columns, rows }).await
-    }
-
-    async fn note(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
-        let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
-        match run.status {
-            RunStatus::Running => {}
-            RunStatus::Queued => return Err(RunnerError::NotStarted),
-            _ => return Err(RunnerError::AlreadyEnded),
-        }
-        if !self.takes_input(&run) {
-            return Err(RunnerError::NoTerminal(run.runner));
-        }
-        let folder = RunFolder::new(&self.0.folders, id);
-        let noted = spawn_blocking({
-            let (runners, folder) = (self.clone(), folder.clone());
-            move || {
-                let _one = runners.0.typing.lock().unwrap_or_else(PoisonError::into_inner);
-                typed::note(&folder, &typed)
-            }
-        });
-        match noted.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            // One that cannot be told now is about to end.
-            Ok(Noted::New | Noted::Known) => {
-                if let Ok(link) = Link::open(&folder) {
-                    link.typed().await;
-                }
-            }
-            Ok(Noted::TooMuch) => {
-                return Err(Invalid::new("text", "is more than one run takes in all (4 MiB)", "put it into a file").into());
-            }
-            // The run has ended meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RunnerError::AlreadyEnded),
-            Err(error) => return Err(RunnerError::Unwritable(error.to_string())),
-        }
-        Ok(())
-    }
-
-    /// Whether something can be typed into the run's program.
-    #[must_use]
-    pub fn takes_input(&self, run: &Run) -> bool {
-        self.0.table.get(&run.runner).is_some_and(|runner| runner.terminal)
-    }
-
-    /// At start: follows every run that has not ended, wherever it stands, and removes what ended runs have left. A run that nobody holds
-    /// any more ends as interrupted; one that was never begun is started.
+    /// At start: follows every run that was begun and has not ended, wherever it stands, and removes what ended runs have left. A run that
+    /// nobody holds any more ends as interrupted; those that have not been begun wait for their turn, in the order in which they came.
     ///
     /// # Errors
     /// The store failed.
     pub async fn resume(&self) -> Result<(), RunnerError> {
         let unfinished = self.0.store.unfinished_runs().await?;
         for run in &unfinished {
-            self.follow(run.id);
+            if let Some(place) = self.place_of(run) {
+                self.follow(run.id, place);
+            }
         }
         match self.left_over() {
             // A follower finds the run ended and removes the folder.
-            Ok(left) => left.into_iter().for_each(|id| drop(self.follow(id))),
+            Ok(left) => {
+                let ended = left.into_iter().filter(|id| unfinished.iter().all(|run| run.id != *id));
+                ended.for_each(|id| drop(self.follow(id, Place::None)));
+            }
             Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
         }
         if !unfinished.is_empty() {
-            tracing::info!("taking up {} run(s)", unfinished.len());
+            let taken_up = self.runs().followed.len();
+            tracing::info!("taking up {taken_up} run(s); {} wait for their turn", unfinished.len().saturating_sub(taken_up));
         }
+        self.start_next();
         Ok(())
+    }
+
+    /// Looks after the room that there is, now and until the server ends. While there is too little, no run is accepted or started; where the data
+    /// folder has `max_data` bytes in it, that is too little too. To be called once.
+    pub async fn watch_space(&self, max_data: Option<u64>) {
+        self.look_at_space(max_data).await;
+        let runners = self.clone();
+        self.0.followers.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = sleep(RETRY) => runners.look_at_space(max_data).await,
+                    () = runners.0.shutdown.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    async fn look_at_space(&self, max_data: Option<u64>) {
+        match self.measure(max_data).await {
+            Ok(shortage) => self.note(shortage),
+            Err(error) => tracing::warn!("how much room there is cannot be told: {error}"),
+        }
+    }
+
+    /// What is short, now and whenever that changes.
+    #[must_use]
+    pub fn shortage(&self) -> watch::Receiver<Option<Shortage>> {
+        self.0.shortage.subscribe()
+    }
+
+    async fn measure(&self, max_data: Option<u64>) -> io::Result<Option<Shortage>> {
+        let data = self.0.data.clone();
+        let mut measured = spawn_blocking(move || space::measure(&data, max_data.is_some())).await??;
+        if max_data.is_some() {
+            measured.used += self.0.store.size().await.map_err(io::Error::other)?;
+        }
+        // Nobody else may try again: what was refused was told so, and waits for nothing.
+        let refused = self.0.store.is_full() && matches!(self.0.store.try_room().await, Err(StoreError::Full));
+        Ok(space::judge(*self.0.shortage.borrow(), measured, max_data, refused))
+    }
+
+    fn note(&self, shortage: Option<Shortage>) {
+        let changed = self.0.shortage.send_if_modified(|known| std::mem::replace(known, shortage) != shortage);
+        match shortage {
+            Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
+            None if changed => {
+                tracing::info!("there is room again");
+                self.start_next();
+            }
+            _ => {}
+        }
     }
 
     /// Ends all following after what is being committed; supervisors and programs stay.
@@ -247,14 +298,31 @@ impl Runners {
         self.0.followers.wait().await;
     }
 
+    /// The place that a run has which the server before this one knew; none where it waits for its turn.
+    fn place_of(&self, run: &Run) -> Option<Place> {
+        let folder = RunFolder::new(&self.0.folders, run.id);
+        if run.status == RunStatus::Running || folder.had_turn() {
+            return Some(Place::Of(run.runner.clone()));
+        }
+        folder.cancel_requested().then_some(Place::None)
+    }
+
     /// Follows the run unless that is being done; gives what asks for its end.
-    fn follow(&self, id: RunId) -> CancellationToken {
-        let mut followed = self.followed();
-        if let Some(cancel) = followed.get(&id) {
-            return cancel.clone();
+    fn follow(&self, id: RunId, place: Place) -> CancellationToken {
+        let mut runs = self.runs();
+        runs.waiting.retain(|run| run.id != id);
+        self.follow_as(&mut runs, id, place)
+    }
+
+    fn follow_as(&self, runs: &mut Runs, id: RunId, place: Place) -> CancellationToken {
+        if let Some(followed) = runs.followed.get(&id) {
+            return followed.cancel.clone();
         }
         let cancel = CancellationToken::new();
-        followed.insert(id, cancel.clone());
+        if matches!(place, Place::None) {
+            cancel.cancel();
+        }
+        runs.followed.insert(id, Followed { cancel: cancel.clone(), place });
         let follower = Follower {
             run: id,
             store: self.0.store.clone(),
@@ -269,13 +337,63 @@ impl Runners {
         let runners = self.clone();
         self.0.followers.spawn(async move {
             follower.follow().await;
-            runners.followed().remove(&id);
+            runners.runs().followed.remove(&id);
+            runners.start_next();
         });
         cancel
     }
 
-    fn followed(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
-        self.0.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Starts those whose turn it is, soon. To be called whenever a run was accepted or has ended.
+    fn start_next(&self) {
+        if self.0.will_look.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let runners = self.clone();
+        self.0.followers.spawn(async move {
+            let _alone = runners.0.looking.lock().await;
+            // Whatever happens from here on may need another look.
+            runners.0.will_look.store(false, Ordering::Release);
+            while !runners.0.shutdown.is_cancelled() {
+                match runners.look().await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!("whose turn it is cannot be told, trying again: {error}"),
+                }
+                tokio::select! {
+                    () = sleep(RETRY) => {}
+                    () = runners.0.shutdown.cancelled() => {}
+                }
+            }
+        });
+    }
+
+    /// Takes in what was accepted meanwhile, and starts those whose turn it is. The store alone knows the order of acceptance: of two that
+    /// were accepted together, the later one may be heard of first.
+    async fn look(&self) -> Result<(), StoreError> {
+        let last = self.runs().waiting.last().map(|run| run.number);
+        let accepted = self.0.store.queued_runs(last).await?;
+        let mut runs = self.runs();
+        for run in accepted {
+            if !runs.followed.contains_key(&run.id) {
+                runs.waiting.push(run);
+            }
+        }
+        if self.0.shutdown.is_cancelled() || self.0.shortage.borrow().is_some() {
+            return Ok(());
+        }
+        let executing = runs.followed.values().filter_map(|followed| match &followed.place {
+            Place::Of(runner) => Some(runner.as_str()),
+            Place::None => None,
+        });
+        let chosen = turns(&self.0.limits, executing, runs.waiting.iter().map(|run| run.runner.as_str()));
+        for (before, place) in chosen.into_iter().enumerate() {
+            let QueuedRun { id, runner, .. } = runs.waiting.remove(place - before);
+            self.follow_as(&mut runs, id, Place::Of(runner));
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn left_over(&self) -> io::Result<Vec<RunId>> {

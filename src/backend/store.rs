@@ -25,7 +25,7 @@ pub use chunks::MAX_CHUNK;
 pub use error::{Conflict, Missing, StoreError};
 pub use frame::{EventKind, Frame};
 pub use reader::{Batch, Reader, Topics};
-pub use runs::{NewRun, RunEnd, Submitted};
+pub use runs::{NewRun, QueuedRun, RunEnd, RunNumber, Submitted};
 pub use sign_in::{LinkUse, Session, SessionId};
 pub use tasks::Created;
 pub use tokens::{Token, TokenId};
@@ -84,6 +84,30 @@ impl Store {
             .writer
             .write(move |group| Box::pin(async move { Ok(sqlx::raw_sql(sql).execute(&mut group.connection).await.map(drop)?) }))
             .await
+    }
+
+    /// Whether the last that was to be committed found no room. It says so until something is committed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.hub.is_full()
+    }
+
+    /// Commits something that means nothing, to see whether there is room.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] where there is none.
+    pub async fn try_room(&self) -> Result<(), StoreError> {
+        const SQL: &str = "insert into meta (name, value) values ('room', '0') on conflict (name) do update set value = 1 - value";
+        self.0.writer.write(|group| Box::pin(async move { Ok(sqlx::query(SQL).execute(&mut group.connection).await.map(drop)?) })).await
+    }
+
+    /// How many bytes the database has in use. What was deleted counts no more, though its file keeps the room for what comes.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn size(&self) -> Result<u64, StoreError> {
+        let sql = "select (page_count - freelist_count) * page_size from pragma_page_count, pragma_freelist_count, pragma_page_size";
+        Ok(rows::unsigned(sqlx::query(sql).fetch_one(&self.0.readers).await?.try_get(0)?))
     }
 
     /// The log's name.

@@ -1,6 +1,11 @@
 //! The board as a browser holds it: a snapshot, and each event of the stream applied to it in order.
 
-use super::{event::TaskEvent, id::TaskId, run::Run, task::Task};
+use super::{
+    event::TaskEvent,
+    id::TaskId,
+    run::{Run, RunStatus},
+    task::Task,
+};
 
 /// The tasks and runs that a page knows. Newest change first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9,9 +14,17 @@ pub struct Board {
     pub tasks: Vec<Task>,
     /// Runs.
     pub runs: Vec<Run>,
+    /// How many runs wait, with those that are not among `runs`; none before the first event.
+    waiting: Option<u64>,
 }
 
 impl Board {
+    /// What a snapshot has: with the newest of the runs that wait, if any do.
+    #[must_use]
+    pub fn new(tasks: Vec<Task>, runs: Vec<Run>) -> Self {
+        Board { tasks, runs, waiting: None }
+    }
+
     /// A task was made, changed or deleted.
     pub fn apply_task(&mut self, event: TaskEvent) {
         match event {
@@ -27,10 +40,25 @@ impl Board {
         }
     }
 
-    /// A run was made or changed.
-    pub fn apply_run(&mut self, run: Run) {
-        match self.runs.iter_mut().find(|known| known.id == run.id) {
-            Some(known) => *known = run,
+    /// A run was made or changed. Those that wait learn from it how many are before them.
+    pub fn apply_run(&mut self, mut run: Run) {
+        let mut waiting = self.waiting.unwrap_or_else(|| self.runs.iter().filter_map(|waits| waits.ahead).max().map_or(0, |last| last + 1));
+        let known = self.runs.iter().position(|known| known.id == run.id);
+        let left = match known {
+            Some(place) => self.runs[place].status == RunStatus::Queued && run.status != RunStatus::Queued,
+            None => run.has_left_queue(),
+        };
+        if left {
+            waiting = waiting.saturating_sub(1);
+            self.runs.iter_mut().for_each(|waits| waits.hear(&run));
+        }
+        if run.status == RunStatus::Queued && run.ahead.is_none() {
+            run.ahead = known.map_or(Some(waiting), |place| self.runs[place].ahead);
+            waiting += u64::from(known.is_none());
+        }
+        self.waiting = Some(waiting);
+        match known {
+            Some(place) => self.runs[place] = run,
             None => self.runs.insert(0, run),
         }
     }
@@ -45,7 +73,8 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::members::Read;
+    use crate::domain::{members::Read, timestamp::Timestamp};
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn id(number: u8) -> String {
@@ -83,5 +112,83 @@ mod tests {
         assert_eq!(board.last_run(task(1, 1).id), Some(&run(11, 1, 5)));
         board.apply_task(TaskEvent::Deleted { id: task(1, 1).id, deleted: true });
         assert_eq!((board.tasks.len(), board.runs), (2, vec![run(12, 3, 1)]));
+    }
+
+    /// What the server knows of its queue, and what it logs.
+    #[derive(Default)]
+    struct Server {
+        runs: Vec<Run>,
+    }
+
+    impl Server {
+        fn waiting(&self) -> Vec<u64> {
+            self.runs.iter().filter(|run| run.status == RunStatus::Queued).map(|run| run.number).collect()
+        }
+
+        /// As a snapshot has it.
+        fn snapshot(&self, from: usize) -> Board {
+            let waiting = self.waiting();
+            let ahead = |run: &Run| waiting.iter().position(|number| *number == run.number).map(|ahead| ahead as u64);
+            let runs = self.runs[from.min(self.runs.len())..].iter().map(|run| Run { ahead: ahead(run), ..run.clone() });
+            Board::new(Vec::new(), runs.collect())
+        }
+
+        /// Does something, and gives what is logged about it.
+        fn step(&mut self, what: u8, which: prop::sample::Index) -> Option<Run> {
+            let changed = match what {
+                0 | 1 => {
+                    let number = self.runs.len() as u64 + 1;
+                    let made = run(u8::try_from(number).expect("few"), 1, 1);
+                    self.runs.push(Run { number, events: 0, bytes: 0, started_at: None, status: RunStatus::Queued, ..made });
+                    self.runs.last_mut()?
+                }
+                _ if self.runs.is_empty() => return None,
+                _ => {
+                    let place = which.index(self.runs.len());
+                    let run = &mut self.runs[place];
+                    match (what, run.status) {
+                        // A start, an end before the start, some other change, an end.
+                        (2, RunStatus::Queued) => (run.status, run.started_at) = (RunStatus::Running, Some(Timestamp(1))),
+                        (3, RunStatus::Queued) => run.status = RunStatus::Cancelled,
+                        (4, RunStatus::Running) => run.reason = Some("changed".to_owned()),
+                        (5, RunStatus::Running) => run.status = RunStatus::Succeeded,
+                        _ => return None,
+                    }
+                    run
+                }
+            };
+            Some(changed.clone())
+        }
+    }
+
+    proptest! {
+        /// Whatever happens, and from whichever snapshot on: the page says what the server would.
+        #[test]
+        fn how_many_are_before_a_run_stays_true(
+            steps in prop::collection::vec((0u8..6, any::<prop::sample::Index>()), 0..60), snapshot_at in 0usize..40, shown in 0usize..6
+        ) {
+            let mut server = Server::default();
+            let mut board = None;
+            for (number, (what, which)) in steps.into_iter().enumerate() {
+                if number == snapshot_at {
+                    // The newest ones, as where there are more than a page shows.
+                    let newest = server.runs.iter().rposition(|run| run.status == RunStatus::Queued).unwrap_or(usize::MAX);
+                    board = Some(server.snapshot(shown.min(newest)));
+                }
+                let Some(logged) = server.step(what, which) else { continue };
+                let Some(board) = &mut board else { continue };
+                let was_shown = board.runs.iter().any(|run| run.id == logged.id);
+                // Of one that is not shown, only what takes it out of the queue is of interest; a change of it later on is as new to the page.
+                if !was_shown && matches!(what, 4 | 5) {
+                    continue;
+                }
+                board.apply_run(logged);
+                let truth = server.snapshot(0);
+                for run in board.runs.iter().filter(|run| run.status == RunStatus::Queued) {
+                    let true_one = truth.runs.iter().find(|known| known.id == run.id).expect("there");
+                    prop_assert_eq!(run.ahead, true_one.ahead, "run {}", run.number);
+                }
+            }
+        }
     }
 }

@@ -58,6 +58,10 @@ pub struct Hello {
     /// itself. A server varies it from one connection to the next, so that its readers do not all come back at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_ms: Option<u64>,
+    /// What everybody should know of the server's state, such as a full disk, in words; none where all is well. When it changes, the
+    /// streams of the board are renewed, so that each has the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 impl Read for Hello {
@@ -69,6 +73,7 @@ impl Read for Hello {
             heartbeat_ms: members.take("heartbeatMs")?,
             build: members.take("build")?,
             retry_ms: members.take("retryMs")?,
+            notice: members.take("notice")?,
         })
     }
 }
@@ -329,6 +334,7 @@ mod tests {
         });
         let events = [
             ("hello", json!({"epoch": "k", "head": 7, "heartbeatMs": 15000, "build": "b"})),
+            ("hello", json!({"epoch": "k", "head": 7, "heartbeatMs": 15000, "build": "b", "retryMs": 3, "notice": "n"})),
             ("task", task),
             ("task", json!({"id": id, "deleted": true})),
             ("run", run),

@@ -120,6 +120,17 @@ pub struct Run {
     pub lines: u64,
     /// `sha256:` and 64 hexadecimal digits over exactly those bytes; set when the run has ended.
     pub digest: Option<String>,
+    /// Its place in the order of acceptance, which is that of these numbers. 0 where it is not known: earlier versions logged none.
+    #[serde(skip_serializing_if = "is_unknown")]
+    pub number: u64,
+    /// How many runs wait before it; only while it waits itself, and only in snapshots. No event says it: at each start it changes for all
+    /// that wait, and whoever has a snapshot learns that from the event of the start ([`Run::hear`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<u64>,
+}
+
+fn is_unknown(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Read for Run {
@@ -143,12 +154,31 @@ impl Read for Run {
             bytes: members.take("bytes")?,
             lines: members.take_or_default("lines")?,
             digest: members.take("digest")?,
+            number: members.take_or_default("number")?,
+            ahead: members.take("ahead")?,
         })
     }
 }
 
 impl Run {
-    /// How the run ended or stands, as a sentence of few words: "succeeded", "failed with exit code 3", "ended by SIGKILL",
+    /// Whether an event with this run tells that it waits no longer. Such an event is its start, or its end where it was never started.
+    #[must_use]
+    pub fn has_left_queue(&self) -> bool {
+        match self.status {
+            RunStatus::Queued => false,
+            RunStatus::Running => self.events == 0,
+            _ => self.started_at.is_none(),
+        }
+    }
+
+    /// Another run waits no longer: if it was before this one, there is one fewer. To be called once for each.
+    pub fn hear(&mut self, left: &Run) {
+        if left.number < self.number {
+            self.ahead = self.ahead.map(|ahead| ahead.saturating_sub(1));
+        }
+    }
+
+    /// How the run ended or stands, as a sentence of few words: "queued, 3 before it", "failed with exit code 3", "ended by SIGKILL",
     /// "failed: could not be started: …", "cancelled by …".
     #[must_use]
     pub fn outcome(&self) -> String {
@@ -157,7 +187,11 @@ impl Run {
             None => words.to_owned(),
         };
         match (self.status, self.exit_code, &self.signal) {
-            (RunStatus::Queued, ..) => "queued".into(),
+            (RunStatus::Queued, ..) => match self.ahead {
+                None => "queued".into(),
+                Some(0) => "queued, next".into(),
+                Some(ahead) => format!("queued, {ahead} before it"),
+            },
             (RunStatus::Running, ..) => match &self.stopping {
                 Some(Stopping { signal, by, .. }) => format!("stopping: {signal} sent, asked by {by}"),
                 None => "running".into(),
@@ -206,7 +240,8 @@ mod tests {
         let ended = Run { status: RunStatus::Failed, signal: Some("SIGKILL".into()), reason: Some("x".into()), lines: 3, ..run() };
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
         let stopping = Run { stopping: Some(stopping), ..run() };
-        for run in [run(), ended, stopping] {
+        let waiting = Run { number: 7, ahead: Some(0), ..run() };
+        for run in [run(), ended, stopping, waiting] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);
         }
@@ -220,6 +255,8 @@ mod tests {
         let outcome = |status, exit_code, signal: Option<&str>, reason: Option<&str>| {
             Run { status, exit_code, signal: signal.map(Into::into), reason: reason.map(Into::into), ..run() }.outcome()
         };
+        let waiting = |ahead| Run { ahead, ..run() }.outcome();
+        assert_eq!([None, Some(0), Some(12)].map(waiting), ["queued", "queued, next", "queued, 12 before it"]);
         assert_eq!(outcome(RunStatus::Succeeded, Some(0), None, None), "succeeded");
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
         let stopping = Run { status: RunStatus::Running, stopping: Some(stopping), ..run() };

@@ -9,14 +9,14 @@ use super::{
 };
 use crate::backend::{
     Backend,
-    auth::{Auth, LINK_MINUTES},
+    auth::{Auth, AuthError, LINK_MINUTES},
     clock::Clock,
     config::Config,
     data_dir::DataDir,
     drafts::Drafts,
     open_files,
     runner::Runners,
-    store::Store,
+    store::{Store, StoreError},
 };
 use anyhow::{Context, Result, anyhow, bail};
 use std::{net::SocketAddr, time::Duration};
@@ -56,6 +56,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
     let exe = std::env::current_exe().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
+    runners.watch_space(config.max_data).await;
     runners.resume().await?;
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth.clone(), &config.hosts, &streams, shutdown);
@@ -63,9 +64,16 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 
     data.announce(address).context("cannot write down the address in the data folder")?;
-    let link = auth.issue_link().await?;
+    // A full disk is no reason to stay away: what runs is to be taken up, and pages say how it stands.
+    let link = match auth.issue_link().await {
+        Err(AuthError::Store(StoreError::Full)) => None,
+        link => Some(link?),
+    };
     say(&format!("Kontasks listens on http://{address}"));
-    say(&format!("Sign in: {}", sign_in_url(address, link.reveal())));
+    match link {
+        Some(link) => say(&format!("Sign in: {}", sign_in_url(address, link.reveal()))),
+        None => tracing::warn!("the disk is full, so there is no sign-in link: `kontasks sign-in-link` makes one when there is room"),
+    }
     if !address.ip().is_loopback() {
         tracing::warn!(
             "listening beyond this machine without TLS: whoever is on the way can read and sign in; put a TLS proxy in front, or use --addr 127.0.0.1:{}",

@@ -74,6 +74,7 @@ impl From<RunnerError> for Problem {
                 tracing::error!(%error, "a request failed");
                 Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
             }
+            RunnerError::NoRoom(_) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             RunnerError::NotFound => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
         }
     }

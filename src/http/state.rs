@@ -40,7 +40,7 @@ impl AppState {
     pub fn new(backend: Backend, auth: Auth, hosts: &[String], streams: &StreamOptions, shutdown: CancellationToken) -> Self {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
-        let streams = Streams::new(streams, auth.clone(), shutdown.clone());
+        let streams = Streams::new(streams, auth.clone(), backend.runners.shortage(), shutdown.clone());
         AppState {
             backend,
             auth,

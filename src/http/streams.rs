@@ -14,6 +14,7 @@ use super::{
 use crate::{
     backend::{
         auth::{Auth, Caller},
+        space::Shortage,
         store::{Reader, Topics},
     },
     domain::{event::MAX_RUNS, id::RunId},
@@ -30,7 +31,7 @@ use callers::{Callers, Full};
 use rand::Rng;
 use start::Start;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// What can be chosen about streams.
@@ -60,14 +61,15 @@ pub struct Streams {
     lifetime: Duration,
     shutdown: CancellationToken,
     callers: Arc<Callers>,
+    shortage: watch::Receiver<Option<Shortage>>,
 }
 
 impl Streams {
-    /// Streams that end with `shutdown`, and those of a session with it.
+    /// Streams that end with `shutdown`, and those of a session with it; their first words say what is short.
     #[must_use]
-    pub fn new(options: &StreamOptions, auth: Auth, shutdown: CancellationToken) -> Self {
+    pub fn new(options: &StreamOptions, auth: Auth, shortage: watch::Receiver<Option<Shortage>>, shutdown: CancellationToken) -> Self {
         let callers = Callers::new(options, auth, shutdown.clone());
-        Streams { heartbeat: options.heartbeat, lifetime: options.lifetime, shutdown, callers }
+        Streams { heartbeat: options.heartbeat, lifetime: options.lifetime, shutdown, callers, shortage }
     }
 
     /// How many are open.

@@ -14,5 +14,6 @@ pub mod list;
 pub mod loaded;
 pub mod prompt_form;
 pub mod run_card;
+pub mod server_notice;
 pub mod task_card;
 pub mod time;

@@ -245,6 +245,8 @@ fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
         }
     };
     let mend = reload.clone();
+    // Which runs are known to wait no longer.
+    let left = RefCell::new(Vec::new());
     let on_event = move |event: &StreamEvent, _: &_| match event {
         StreamEvent::Output(output) if output.run == id => {
             copy.borrow_mut().push(output);
@@ -254,6 +256,12 @@ fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
         }
         StreamEvent::Run(now) if now.id == id => {
             shown.run.try_set((**now).clone());
+        }
+        StreamEvent::Run(other) if other.has_left_queue() && !left.borrow().contains(&other.id) => {
+            left.borrow_mut().push(other.id);
+            if shown.run.try_with_untracked(|run| run.ahead.is_some()) == Some(true) {
+                shown.run.try_update(|run| run.hear(other));
+            }
         }
         StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
             Some(false) => mend(true),

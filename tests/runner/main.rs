@@ -9,7 +9,9 @@ mod ends;
 mod leftovers;
 mod limits;
 mod place;
+mod queue;
 mod restarts;
+mod space;
 mod typing;
 
 use kontasks::{
@@ -114,6 +116,20 @@ async fn a_run_is_said_to_run_before_its_output() {
             kinds.extend(reader.next().await.expect("readable").frames.iter().map(|frame| frame.kind));
         }
         assert_eq!(kinds, [EventKind::Run, EventKind::Run, EventKind::Output, EventKind::Run, EventKind::End]);
+    }
+    server.leave().await;
+}
+
+#[tokio::test]
+async fn a_run_is_said_to_run_even_where_it_writes_nothing() {
+    let place = Place::new();
+    let server = place.server().await;
+    for number in 0..20 {
+        let gate = Gate::new(&place, &format!("gate {number}"));
+        let run = server.submit(&gate.to_string()).await;
+        server.until(run.id, "runs", |run| run.status == RunStatus::Running).await;
+        gate.open();
+        server.end(run.id).await;
     }
     server.leave().await;
 }

@@ -34,11 +34,16 @@ pub struct Server {
 }
 
 impl Place {
+    /// Where as many runs execute at once as a test wants.
     pub fn new() -> Self {
         Self::with("")
     }
 
     pub fn with(config: &str) -> Self {
+        Self::configured(&format!("max_running = 1000\n{config}"))
+    }
+
+    pub fn configured(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data ".repeat(12)).join("x".repeat(40));
         fs::create_dir_all(&data).expect("made");

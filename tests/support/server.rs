@@ -21,6 +21,7 @@ use kontasks::{
 use serde_json::Value;
 use std::{
     net::SocketAddr,
+    num::NonZeroUsize,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -63,7 +64,9 @@ async fn start_with_all(options: StreamOptions, origins: Origins) -> Server {
     let store = Store::open(&folder.path().join("kontasks.db"), clock.clone()).await.expect("a store");
     let auth = Auth::new(store.clone(), clock.clone(), Some(&Secret::new(TOKEN))).expect("valid");
     let exe = env!("CARGO_BIN_EXE_kontasks").into();
-    let runners = Runners::new(store.clone(), RunnerTable::default(), folder.path(), exe, shutdown.clone());
+    // As many as a test wants, whatever the machine has.
+    let table = RunnerTable::default().with_max_running(NonZeroUsize::new(1000));
+    let runners = Runners::new(store.clone(), table, folder.path(), exe, shutdown.clone());
     let backend = Backend { store, runners, clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], &options, shutdown);
     state.origins = origins;

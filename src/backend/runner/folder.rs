@@ -174,6 +174,11 @@ impl RunFolder {
         self.write("spec.json", spec, Durable::No)
     }
 
+    /// Whether the run's turn to be started has come: it may have been started. Where that cannot be told, it may.
+    pub(super) fn had_turn(&self) -> bool {
+        self.0.join("spec.json").try_exists().unwrap_or(true)
+    }
+
     pub(super) fn spec(&self) -> io::Result<Option<Spec>> {
         self.read("spec.json")
     }
@@ -237,6 +242,12 @@ impl RunFolder {
         self.0.join("cancel").exists()
     }
 
+    /// Writes down that a run that waits is not to be started, for the case that this server ends before it has done so.
+    pub(super) fn request_cancel_of_waiting(&self, asked: &Asked) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.request_cancel(asked)
+    }
+
     /// Writes down that somebody wants the run to end, for the case that this server ends before it could pass it on. A run that has no
     /// folder yet has nothing to be passed on to. More than [`Self::REQUESTS`] change nothing.
     pub(super) fn request_cancel(&self, asked: &Asked) -> io::Result<()> {
@@ -281,6 +292,12 @@ impl RunFolder {
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    /// Whether the disk has no room for the few files that a run begins with.
+    pub(super) fn is_full(&self) -> bool {
+        const NEEDED: u64 = 64 * 1024;
+        rustix::fs::statvfs(&self.0).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
     }
 
     /// Removes the folder with all that is in it.

@@ -164,9 +164,16 @@ impl Follower {
             let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits };
             let folder = self.folder.clone();
             if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                    return Err(error.into());
+                }
                 return failed(format!("could not be started: its folder cannot be written: {error}"));
             }
             if let Err(reason) = launch::supervisor(&self.exe, &self.folder).await {
+                // It comes to an end before it has begun where it cannot write its files.
+                if self.folder.begun()?.is_none() && self.folder.is_full() {
+                    return Err(io::Error::from(io::ErrorKind::StorageFull).into());
+                }
                 return failed(reason);
             }
         }

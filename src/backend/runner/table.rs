@@ -1,15 +1,21 @@
 //! The table of runners: each a way to make a prompt into a program that is started.
 
-use super::{folder::Program, limits::RunLimits};
+use super::{folder::Program, limits::RunLimits, queue::Limits};
 use std::{
     collections::BTreeMap,
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
+    thread,
 };
 
-/// The configured runners; never empty.
+/// The configured runners, and how many runs may execute at once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunnerTable(Vec<Runner>);
+pub struct RunnerTable {
+    /// Never empty.
+    runners: Vec<Runner>,
+    /// None means as many as there are processor cores.
+    max_running: Option<NonZeroUsize>,
+}
 
 /// A way to execute a prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +32,8 @@ pub struct Runner {
     pub terminal: bool,
     /// What each of its runs may use.
     pub limits: RunLimits,
+    /// How many of its runs may execute at once; none where only the limit on all runs holds.
+    pub max_running: Option<NonZeroUsize>,
 }
 
 impl RunnerTable {
@@ -36,48 +44,62 @@ impl RunnerTable {
     #[must_use]
     pub fn new(runners: Vec<Runner>) -> Self {
         match runners.is_empty() {
-            true => RunnerTable(vec![Runner::shell()]),
-            false => RunnerTable(runners),
+            true => Self::default(),
+            false => RunnerTable { runners, max_running: None },
         }
     }
 
     /// The same runners, of which those that have no limit of their own may write that many bytes in a run.
     #[must_use]
     pub fn with_max_output(mut self, bytes: NonZeroU64) -> Self {
-        for runner in &mut self.0 {
+        for runner in &mut self.runners {
             runner.limits.bytes = runner.limits.bytes.or(Some(bytes));
         }
         self
     }
 
+    /// The same runners, and a limit on how many runs execute at once; none means as many as there are processor cores.
+    #[must_use]
+    pub fn with_max_running(self, max_running: Option<NonZeroUsize>) -> Self {
+        RunnerTable { max_running, ..self }
+    }
+
+    /// How many runs may execute at once, in all and of each runner.
+    pub(super) fn limits(&self) -> Limits {
+        // A machine that does not say how many cores it has has one.
+        let total = self.max_running.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let own = self.runners.iter().filter_map(|runner| Some((runner.name.clone(), runner.max_running?.get())));
+        Limits { total, of_runner: own.collect() }
+    }
+
     /// Their names, the default first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|runner| runner.name.clone()).collect()
+        self.runners.iter().map(|runner| runner.name.clone()).collect()
     }
 
     /// Each of them, the default first.
     pub fn iter(&self) -> impl Iterator<Item = &Runner> {
-        self.0.iter()
+        self.runners.iter()
     }
 
     /// The runner of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Runner> {
-        self.0.iter().find(|runner| runner.name == name)
+        self.runners.iter().find(|runner| runner.name == name)
     }
 }
 
 impl Default for RunnerTable {
     fn default() -> Self {
-        RunnerTable(vec![Runner::shell()]).with_max_output(RunLimits::BYTES)
+        RunnerTable { runners: vec![Runner::shell()], max_running: None }.with_max_output(RunLimits::BYTES)
     }
 }
 
 impl Runner {
     fn shell() -> Self {
         let (name, limits) = (RunnerTable::SHELL.to_owned(), RunLimits::default());
-        Runner { name, command: None, folder: None, environment: BTreeMap::new(), terminal: true, limits }
+        Runner { name, command: None, folder: None, environment: BTreeMap::new(), terminal: true, limits, max_running: None }
     }
 
     /// What stands for the prompt in a command.
@@ -111,7 +133,7 @@ mod tests {
     #[test]
     fn a_prompt_stays_one_argument_whatever_is_in_it() {
         let command = ["agent", "--prompt={prompt}", "{prompt}"].map(str::to_owned).to_vec();
-        let runner = Runner { command: Some(command), ..RunnerTable::default().0[0].clone() };
+        let runner = Runner { command: Some(command), ..RunnerTable::default().runners[0].clone() };
         let prompt = "'; rm -rf \"$HOME\" `id`\n{prompt}";
         let program = runner.program(prompt, Path::new("/run/prompt"));
         assert_eq!(program.command, ["agent".to_owned(), format!("--prompt={prompt}"), prompt.to_owned()]);

@@ -2,13 +2,20 @@
 //! supervisor reads from its beginning, a line of JSON for each. So nothing that was accepted is lost when either of them is replaced, and
 //! nothing is typed twice.
 
-use super::folder::RunFolder;
+use super::{RunnerError, Runners, folder::RunFolder, link::Link};
+use crate::domain::{
+    id::RunId,
+    limits::{self, Invalid},
+    run::{Run, RunStatus},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
+    sync::PoisonError,
 };
+use tokio::task::spawn_blocking;
 
 /// How large the file may grow: all that is typed into one run.
 const MOST: u64 = 4 * 1024 * 1024;
@@ -32,6 +39,68 @@ pub(super) enum Noted {
     Known,
     /// More than one run takes.
     TooMuch,
+}
+
+impl Runners {
+    /// Types into a run's terminal. Once this is done it will arrive, whatever is restarted meanwhile; the same `id` again is not typed again.
+    ///
+    /// # Errors
+    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`], [`RunnerError::NotStarted`], [`RunnerError::NoTerminal`];
+    /// [`RunnerError::Invalid`] for a text that is too long.
+    pub async fn type_in(&self, run: RunId, id: String, text: String) -> Result<(), RunnerError> {
+        limits::typed(&text)?;
+        self.write_down(run, Typed::Text { id, text }).await
+    }
+
+    /// Tells a run's terminal how large the console is, in cells.
+    ///
+    /// # Errors
+    /// As for [`Runners::type_in`].
+    pub async fn resize(&self, run: RunId, columns: u16, rows: u16) -> Result<(), RunnerError> {
+        limits::terminal_size(columns, rows)?;
+        self.write_down(run, Typed::Size { columns, rows }).await
+    }
+
+    async fn write_down(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
+        let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
+        match run.status {
+            RunStatus::Running => {}
+            RunStatus::Queued => return Err(RunnerError::NotStarted),
+            _ => return Err(RunnerError::AlreadyEnded),
+        }
+        if !self.takes_input(&run) {
+            return Err(RunnerError::NoTerminal(run.runner));
+        }
+        let folder = RunFolder::new(&self.0.folders, id);
+        let noted = spawn_blocking({
+            let (runners, folder) = (self.clone(), folder.clone());
+            move || {
+                let _one = runners.0.typing.lock().unwrap_or_else(PoisonError::into_inner);
+                note(&folder, &typed)
+            }
+        });
+        match noted.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            // One that cannot be told now is about to end.
+            Ok(Noted::New | Noted::Known) => {
+                if let Ok(link) = Link::open(&folder) {
+                    link.typed().await;
+                }
+            }
+            Ok(Noted::TooMuch) => {
+                return Err(Invalid::new("text", "is more than one run takes in all (4 MiB)", "put it into a file").into());
+            }
+            // The run has ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RunnerError::AlreadyEnded),
+            Err(error) => return Err(RunnerError::Unwritable(error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Whether something can be typed into the run's program.
+    #[must_use]
+    pub fn takes_input(&self, run: &Run) -> bool {
+        self.0.table.get(&run.runner).is_some_and(|runner| runner.terminal)
+    }
 }
 
 /// Writes it at the end of the file. To be called by one thread of one server at a time.

@@ -120,12 +120,17 @@ pub(super) mod code {
     pub const FULL: i32 = 13;
     pub const CANTOPEN: i32 = 14;
     pub const NOTADB: i32 = 26;
+    /// The shared memory of the write-ahead log, a file as well, could not grow: an extended code.
+    pub const IOERR_SHMSIZE: i32 = 4874;
 }
 
 /// The primary result code, where SQLite itself refused.
 pub(super) fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
-    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+    match error.as_database_error()?.code()?.parse().ok()? {
+        // What it says of a disk that is full in this one place.
+        code::IOERR_SHMSIZE => Some(code::FULL),
+        extended => Some(extended & 0xff),
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

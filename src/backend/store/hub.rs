@@ -8,7 +8,10 @@ use super::frame::{Event, EventKind, Frame};
 use crate::domain::{cursor::Epoch, id::RunId};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Notify, watch};
 
@@ -44,6 +47,8 @@ pub(super) struct Hub {
     head: watch::Sender<u64>,
     /// Moves when a task is answered or deleted.
     answers: watch::Sender<u64>,
+    /// The last commit failed because there is no room.
+    full: AtomicBool,
 }
 
 #[derive(Default)]
@@ -67,7 +72,7 @@ pub(super) enum Found {
 impl Hub {
     pub fn new(epoch: Epoch, head: u64) -> Self {
         let topics = Mutex::new(Topics { head, rings: HashMap::new() });
-        Hub { epoch, topics, head: watch::Sender::new(head), answers: watch::Sender::new(0) }
+        Hub { epoch, topics, head: watch::Sender::new(head), answers: watch::Sender::new(0), full: AtomicBool::new(false) }
     }
 
     pub fn epoch(&self) -> &Epoch {
@@ -87,6 +92,16 @@ impl Hub {
     /// Moves when a task is answered or deleted.
     pub fn answers(&self) -> watch::Receiver<u64> {
         self.answers.subscribe()
+    }
+
+    /// Whether the last commit failed because there is no room.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// How the last commit went.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// No code that can panic runs under the lock; were it poisoned, what it guards would still be whole.

@@ -57,6 +57,8 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
         bytes: unsigned(row.try_get(13)?),
         lines: unsigned(row.try_get(14)?),
         digest: row.try_get(15)?,
+        number: unsigned(run_number(row)?),
+        ahead: None,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
     digests::digest_so_far,
     error::{Missing, StoreError},
     rows::{self, find_run, find_task, run_columns},
-    runs::output,
+    runs::{count_ahead, output},
     tasks::{count_tasks, find_tasks},
 };
 use crate::domain::{
@@ -60,6 +60,7 @@ impl Store {
                 runs.push(run);
             }
         }
+        count_ahead(&mut snapshot, &mut runs).await?;
         // Where the newest of a task has ended and an older one has not, both are there.
         runs.sort_by_key(|run: &Run| std::cmp::Reverse((run.created_at, run.id)));
         snapshot.commit().await?;
@@ -98,7 +99,8 @@ impl Store {
         let task = find_task(&mut snapshot, id).await?.ok_or(StoreError::NotFound(Missing::Task))?;
         let sql = concat!("select ", run_columns!(), " from runs r where r.task = ?1 order by r.created_at desc, r.number desc");
         let found = sqlx::query(sql).bind(rows::id(&id.0)).fetch_all(&mut *snapshot).await?;
-        let runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>()?;
+        let mut runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>()?;
+        count_ahead(&mut snapshot, &mut runs).await?;
         let console = match (found.first(), runs.first()) {
             (Some(row), Some(run)) => Some(console(&mut snapshot, &cursor, rows::run_number(row)?, run.clone()).await?),
             _ => None,
@@ -115,7 +117,8 @@ impl Store {
         let mut connection = self.0.readers.acquire().await?;
         let mut snapshot = connection.begin().await?;
         let cursor = self.cursor_of(&mut snapshot).await?;
-        let (number, run) = find_run(&mut snapshot, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
+        let (number, mut run) = find_run(&mut snapshot, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
+        count_ahead(&mut snapshot, std::slice::from_mut(&mut run)).await?;
         let console = console(&mut snapshot, &cursor, number, run).await?;
         snapshot.commit().await?;
         Ok(console)

@@ -183,6 +183,9 @@ async fn commit_group(group: &mut Group, waiting: &mut impl Iterator<Item = Job>
     let outcome = fill(group, waiting, &mut answers, &mut closing).await;
     let (events, gone, answered) =
         (std::mem::take(&mut group.events), std::mem::take(&mut group.gone), std::mem::take(&mut group.answered));
+    // One that found no room may have cost the others their transaction, which is another error then.
+    let is_full = |result: &Result<(), StoreError>| matches!(result, Err(StoreError::Full));
+    hub.set_full(is_full(&outcome) || answers.iter().any(|(_, result)| is_full(result)));
     match outcome {
         Ok(()) => {
             hub.publish(group.head, &events, &gone, answered);

@@ -3,14 +3,20 @@
 
 use super::{Streams, callers::OpenStream, retry};
 use crate::{
-    backend::store::{Batch, EventKind, Frame, Reader, Store},
+    backend::{
+        space::Shortage,
+        store::{Batch, EventKind, Frame, Reader, Store},
+    },
     domain::event::{ForceLogout, Hello, Ping, Reset, Shutdown},
 };
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use std::{convert::Infallible, pin::Pin, vec};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, Sleep},
+};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Frames that wait are joined up to this many bytes: one write instead of many.
@@ -41,6 +47,9 @@ struct Connection {
     last_sent: Instant,
     /// When it has lasted long enough.
     last_moment: Instant,
+    /// What its first words said of the server's state, and whether that has changed.
+    shortage: watch::Receiver<Option<Shortage>>,
+    is_stale: bool,
     /// The server stops, or the session is over.
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     streams: Streams,
@@ -52,8 +61,12 @@ struct Connection {
 pub(super) fn body(streams: Streams, open: OpenStream, store: Store, reader: Reader, opening: &Opening) -> Body {
     let now = Instant::now();
     let last_moment = streams.last_moment();
+    let mut shortage = streams.shortage.clone();
+    let notice = shortage.borrow_and_update().map(Shortage::notice);
     let connection = Connection {
-        opening: Some(first_words(&streams, &store, opening)),
+        opening: Some(first_words(&streams, &store, opening, notice)),
+        shortage,
+        is_stale: false,
         store,
         reader,
         waiting: Vec::new().into_iter(),
@@ -101,6 +114,11 @@ impl Connection {
                         return Some(said("ping", &Ping { head: self.store.head() }).into());
                     }
                 }
+                // One that ends with its run goes on to there: whoever reads it wants that run, and nothing else.
+                Ok(()) = self.shortage.changed(), if !self.ends_with_run => {
+                    self.is_stale = true;
+                    return Some(self.farewell());
+                }
                 batch = self.reader.next() => match batch {
                     Ok(Batch { frames }) => self.waiting = frames.into_iter(),
                     Err(error) => {
@@ -145,12 +163,16 @@ impl Connection {
         if let Some(reason) = self.open.standing.reason.get().filter(|_| !stopping) {
             return said("force_logout", &ForceLogout { reason: reason.clone() }).into();
         }
-        let retry_ms = if stopping { retry::together(self.streams.callers.leaving()) } else { retry::alone() };
+        let retry_ms = match (stopping, self.is_stale) {
+            (true, _) => retry::together(self.streams.callers.leaving()),
+            (false, true) => retry::together(self.streams.count()),
+            (false, false) => retry::alone(),
+        };
         format!("retry: {retry_ms}\n{}", said("shutdown", &Shutdown { retry_ms, renewal: !stopping })).into()
     }
 }
 
-fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
+fn first_words(streams: &Streams, store: &Store, opening: &Opening, notice: Option<String>) -> Bytes {
     let retry_ms = retry::alone();
     let hello = Hello {
         epoch: store.epoch().clone(),
@@ -158,6 +180,7 @@ fn first_words(streams: &Streams, store: &Store, opening: &Opening) -> Bytes {
         heartbeat_ms: u64::try_from(streams.heartbeat.as_millis()).unwrap_or(u64::MAX),
         build: opening.build.clone(),
         retry_ms: Some(retry_ms),
+        notice,
     };
     let mut text = format!("retry: {retry_ms}\n{}", said("hello", &hello));
     if let Some(reason) = opening.reset {

@@ -1,6 +1,6 @@
 //! A page's first content: what its resource brings, or why it could not be had.
 
-use super::failure::Failure;
+use super::{failure::Failure, server_notice::ServerNotice};
 use crate::api::{
     error::ApiError,
     packed::Packed,
@@ -25,7 +25,10 @@ pub fn Loaded(
     let resource: PageResource = Resource::new(request, fetch_page);
     let content = move || {
         Suspend::new(async move {
-            let loaded = resource.await.and_then(|packed| view(packed, resource));
+            let loaded = resource.await.and_then(|packed| {
+                let notice = packed.notice();
+                view(packed, resource).map(|page| view! { <ServerNotice notice/> {page} }.into_any())
+            });
             loaded.unwrap_or_else(|error| view! { <Failure error retry=move |()| resource.refetch()/> }.into_any())
         })
     };

@@ -1,6 +1,6 @@
 //! Work that runs: its title, how long it has been at it, and the last lines that it wrote, as they come.
 
-use super::{elapsed::Elapsed, labels::StatusBadge};
+use super::elapsed::Elapsed;
 use crate::{
     domain::{cursor::Cursor, run::Run},
     ui::console::tail::ConsoleTail,
@@ -23,7 +23,9 @@ pub fn RunCard(
     view! {
         <article class="run-card" data-status=move || run.with(|run| run.status.as_str())>
             <div class="run-card-head">
-                {move || Some(view! { <StatusBadge status=run.with(|run| run.status.as_str())/> }.into_any())}
+                <span class="badge" data-status=move || run.with(|run| run.status.as_str())>
+                    {move || run.with(Run::outcome)}
+                </span>
                 <h3><a href=address>{move || title.get()}</a></h3>
                 <Elapsed run/>
             </div>

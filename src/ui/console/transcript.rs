@@ -263,6 +263,8 @@ mod tests {
             bytes: all.len() as u64,
             lines: line_feeds(all),
             digest: None,
+            number: 1,
+            ahead: None,
         };
         let cursor = Cursor { epoch: Epoch::new("e").expect("fits"), seq: 1 };
         ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64, digest_so_far: None, input: None }

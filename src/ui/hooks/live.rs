@@ -37,6 +37,8 @@ pub struct Live {
     shown: RwSignal<View>,
     notice: RwSignal<Option<Notice>>,
     outdated: RwSignal<bool>,
+    /// What the server said of its state; none before it did, empty where all is well.
+    state: RwSignal<Option<String>>,
 }
 
 /// What there is in a browser only, once a component listens.
@@ -135,6 +137,13 @@ impl Live {
         self.outdated.try_get().unwrap_or(false)
     }
 
+    /// What everybody should know of the server's state: empty where all is well, none before the stream has said it; read as
+    /// [`view`](Self::view) is.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        self.state.try_get().flatten()
+    }
+
     /// Tries at once instead of waiting, in whichever tab that is. Without effect where only signing in helps.
     pub fn reconnect_now(&self) {
         if let Some(Parts { share, .. }) = self.existing() {
@@ -182,10 +191,10 @@ impl Live {
     }
 
     fn parts(&self) -> Parts {
-        let Live { stream, target, shown, notice, outdated, .. } = *self;
+        let Live { stream, target, shown, notice, outdated, state, .. } = *self;
         let share = SendWrapper::new(Share::new(Surroundings { stream, target, shown }));
         let wanting = share.clone();
-        let hub = SendWrapper::new(Hub::new(Box::new(move |wish| wanting.tell(Input::Want(wish))), shown, notice, outdated));
+        let hub = SendWrapper::new(Hub::new(Box::new(move |wish| wanting.tell(Input::Want(wish))), shown, notice, outdated, state));
         share.feed(&hub);
         Parts { hub, share }
     }
@@ -223,7 +232,7 @@ pub fn provide_live() -> Live {
             share.dispose();
         }
     });
-    let live = Live { stream, parts, target, shown, notice, outdated: RwSignal::new(false) };
+    let live = Live { stream, parts, target, shown, notice, outdated: RwSignal::new(false), state: RwSignal::new(None) };
     provide_context(live);
     live
 }

@@ -76,11 +76,11 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         total.try_set(snapshot.total);
         shown.try_set(snapshot.tasks.len());
         words.try_set(Words::of(&snapshot));
-        (snapshot.cursor, Board { tasks: snapshot.tasks, runs: Vec::new() })
+        (snapshot.cursor, Board::new(snapshot.tasks, Vec::new()))
     };
     let reload = move || async move { load_board(filter.try_get_untracked().unwrap_or_default()).await.map(taken) };
     let failed = RwSignal::new(None::<String>);
-    let known = use_board(snapshot.cursor, Board { tasks: snapshot.tasks, runs: Vec::new() }, changed, reload);
+    let known = use_board(snapshot.cursor, Board::new(snapshot.tasks, Vec::new()), changed, reload);
     Effect::new(move |last: Option<TaskFilter>| {
         let now = filter.get();
         if last.is_some_and(|last| last != now) {

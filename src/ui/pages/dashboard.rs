@@ -40,7 +40,7 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
     let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id } = snapshot;
     let (draft, refusal) = notice.map_or((PromptDraft::default(), None), |notice| (notice.draft.unwrap_or_default(), Some(notice.error)));
     let reload = || async { fetch_page(PageRequest::dashboard(String::new())).await?.open().map(board_of) };
-    let UseBoard { board, first_heard, .. } = use_board(cursor.clone(), Board { tasks, runs }, |_, _| {}, reload);
+    let UseBoard { board, first_heard, .. } = use_board(cursor.clone(), Board::new(tasks, runs), |_, _| {}, reload);
 
     let is_empty = Memo::new(move |_| board.with(|board| board.tasks.is_empty()));
     let asking = Memo::new(move |_| board.with(|board| listed(board, |task, _| task.needs_answer())));
@@ -111,7 +111,7 @@ fn Section(
 }
 
 fn board_of(DashboardData { snapshot, .. }: DashboardData) -> (Cursor, Board) {
-    (snapshot.cursor, Board { tasks: snapshot.tasks, runs: snapshot.runs })
+    (snapshot.cursor, Board::new(snapshot.tasks, snapshot.runs))
 }
 
 fn listed(board: &Board, is_wanted: impl Fn(&Task, Option<&Run>) -> bool) -> Vec<(Task, Option<Run>)> {

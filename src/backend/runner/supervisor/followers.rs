@@ -63,6 +63,8 @@ impl Followers {
     pub(super) fn listen_to_all(&mut self) -> Said {
         while let Ok((stream, _)) = self.listener.accept() {
             if self.links.len() < MOST && stream.set_nonblocking(true).is_ok() {
+                // What was put into the folder between its connecting and now was told to the others only.
+                let _ = (&stream).write(b".");
                 self.links.push(Link { stream, word: Vec::new() });
             }
         }

@@ -44,6 +44,8 @@ pub(super) struct Hub {
     /// The build of the server that was first heard of, and whether another answers now.
     build: RefCell<Option<String>>,
     outdated: RwSignal<bool>,
+    /// What the server says of its state.
+    state: RwSignal<Option<String>>,
     this: Weak<Hub>,
 }
 
@@ -84,7 +86,13 @@ struct Catching {
 
 impl Hub {
     /// `want` is told what the stream must carry, whenever that changes; `shown` is how the connection stands.
-    pub(super) fn new(want: OnWish, shown: RwSignal<View>, notice: RwSignal<Option<Notice>>, outdated: RwSignal<bool>) -> Rc<Self> {
+    pub(super) fn new(
+        want: OnWish,
+        shown: RwSignal<View>,
+        notice: RwSignal<Option<Notice>>,
+        outdated: RwSignal<bool>,
+        state: RwSignal<Option<String>>,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|this| Hub {
             listeners: RefCell::default(),
             next_number: Cell::new(1),
@@ -96,6 +104,7 @@ impl Hub {
             notice,
             build: RefCell::default(),
             outdated,
+            state,
             this: this.clone(),
         })
     }
@@ -187,6 +196,7 @@ impl Hub {
                 if first != hello.build {
                     self.outdated.try_set(true);
                 }
+                self.state.try_set(Some(hello.notice.clone().unwrap_or_default()));
                 if resumed {
                     self.catch_up(hello.head);
                 }

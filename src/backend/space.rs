@@ -1,0 +1,131 @@
+//! Room for what is stored: what the disk and the configured ceiling leave. What is measured and what follows from it are apart; who is
+//! refused, and who waits, is not decided here.
+
+use super::runner::limits::size_in_words;
+use std::{fs, io, path::Path};
+
+/// Why nothing new is taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The disk is full, or nearly.
+    Disk,
+    /// The data folder has as much in it as it may have, in bytes.
+    Ceiling(u64),
+}
+
+impl Shortage {
+    /// Why something was refused, in words for whoever asked for it.
+    #[must_use]
+    pub fn refusal(self) -> String {
+        match self {
+            Shortage::Disk => "the disk is full: nothing was stored; free some space and try again".to_owned(),
+            Shortage::Ceiling(max) => {
+                let limit = size_in_words(max);
+                format!("the data folder has reached its limit of {limit} (max_data): delete tasks that are done with, or raise the limit")
+            }
+        }
+    }
+
+    /// The whole state in words for whoever looks at a page.
+    #[must_use]
+    pub fn notice(self) -> String {
+        match self {
+            Shortage::Disk => {
+                "The disk is full: output waits, and no run is started or accepted. It goes on by itself when there is room.".to_owned()
+            }
+            Shortage::Ceiling(max) => format!(
+                "The data folder has reached its limit of {}: no run is started or accepted until there is room. What runs goes on.",
+                size_in_words(max)
+            ),
+        }
+    }
+}
+
+/// What the look at the disk brought, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    /// What this user may still write, and how much the file system holds in all.
+    pub(super) available: u64,
+    pub(super) total: u64,
+    /// What the data folder has in it.
+    pub(super) used: u64,
+}
+
+/// The least that is left free: enough that what was accepted can be started and ended. A hundredth of a small disk.
+fn reserve(total: u64) -> u64 {
+    (total / 100).clamp(64 * 1024, 16 * 1024 * 1024)
+}
+
+/// What is short, after `before` was. `refused` says that the database could not be written for want of room. What is short must become
+/// clearly better before it counts as over, or it would come and go.
+pub(super) fn judge(before: Option<Shortage>, measured: Measured, max_data: Option<u64>, refused: bool) -> Option<Shortage> {
+    let reserve = reserve(measured.total);
+    let enough = if before == Some(Shortage::Disk) { reserve * 2 } else { reserve };
+    if refused || measured.available < enough {
+        return Some(Shortage::Disk);
+    }
+    let max = max_data?;
+    let most = if before == Some(Shortage::Ceiling(max)) { max - max / 100 } else { max };
+    (measured.used >= most).then_some(Shortage::Ceiling(max))
+}
+
+/// Looks at the file system that `data` is on, and with `size` at what the folder has in it beside the database.
+pub(super) fn measure(data: &Path, size: bool) -> io::Result<Measured> {
+    let system = rustix::fs::statvfs(data)?;
+    let used = if size { size_of(&data.join("runs"))? } else { 0 };
+    let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+    Ok(Measured { available: bytes(system.f_bavail), total: bytes(system.f_blocks), used })
+}
+
+/// What the files below a folder hold. Those that go meanwhile count nothing.
+fn size_of(folder: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut size = 0u64;
+    for entry in entries.flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        size = size.saturating_add(if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() });
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_over_only_when_there_is_clearly_room() {
+        let disk = |available| Measured { available, total: 1 << 40, used: 10 };
+        let mib = 1 << 20;
+        assert_eq!(judge(None, disk(16 * mib), None, false), None);
+        assert_eq!(judge(None, disk(16 * mib - 1), None, false), Some(Shortage::Disk));
+        assert_eq!(judge(Some(Shortage::Disk), disk(32 * mib - 1), None, false), Some(Shortage::Disk));
+        assert_eq!(judge(Some(Shortage::Disk), disk(32 * mib), None, false), None);
+        assert_eq!(judge(None, disk(1 << 39), None, true), Some(Shortage::Disk), "what the database says counts");
+
+        let ceiling = Some(Shortage::Ceiling(1000));
+        let folder = |used| Measured { used, ..disk(1 << 39) };
+        assert_eq!(judge(None, folder(999), Some(1000), false), None);
+        assert_eq!(judge(None, folder(1000), Some(1000), false), ceiling);
+        assert_eq!(judge(ceiling, folder(990), Some(1000), false), ceiling);
+        assert_eq!(judge(ceiling, folder(989), Some(1000), false), None);
+        assert_eq!(judge(ceiling, folder(989), Some(1000), true), Some(Shortage::Disk));
+        assert!(Shortage::Ceiling(100 << 30).notice().contains("its limit of 100 GiB:"));
+    }
+
+    #[test]
+    fn a_folder_is_measured_with_all_that_is_below_it() {
+        let place = tempfile::tempdir().expect("a folder");
+        let run = place.path().join("runs").join("a");
+        fs::create_dir_all(&run).expect("made");
+        fs::write(run.join("spool"), [0; 1000]).expect("written");
+        fs::write(run.join("spec.json"), [0; 10]).expect("written");
+        let measured = measure(place.path(), true).expect("measures");
+        assert_eq!(measured.used, 1010);
+        assert!(measured.available <= measured.total && measured.total > 0);
+        assert_eq!(measure(place.path(), false).expect("measures").used, 0);
+        assert!(measure(&place.path().join("nowhere"), true).is_err());
+    }
+}
