@@ -1,41 +1,42 @@
 // A thousand connections lost one after the other: the page is after them what it was before, and has every line.
-import fs from "node:fs";
-import path from "node:path";
 import type { CDPSession, Page } from "@playwright/test";
 import { expect, LOST, test } from "../fixtures";
 import { allLines, line, live, loadedSnapshots, theConsole } from "../support/pages";
+import { ToldRun } from "../support/told";
 
 const ROUNDS = 1_000;
 /** How much faster than time the page's clock goes, so that its waits do not cost us the time. */
 const HASTE = 3;
 /** So many lines before the first round: more than a console has in the document. */
 const FIRST = 200;
-/** A line for each word that it is told. */
-const PROMPT = `mkfifo "$HOME/words"; exec 3<>"$HOME/words"; seq -f 'line %g' 1 ${FIRST}; while read -r word <&3 && [ "$word" != end ]; do echo line $word; done`;
-/** How much the script's heap may be larger at the end, in bytes: a round leaves an object less than 300 bytes large, or none. */
+/** How much the scripts' heap may be larger at the end, in bytes: a round leaves an object of less than 300 bytes, or none. */
 const HEAP_NOISE = 256 * 1024;
 /** The same for the wasm's memory, which holds the lines and grows by 64 kB. */
 const WASM_NOISE = 128 * 1024;
 
 interface Size {
-  /** In bytes. */
+  /** What scripts take, in bytes. */
   heap: number;
   /** In bytes; it never shrinks. */
   wasm: number;
-  listeners: number;
-  nodes: number;
-  documents: number;
+  counts: { listeners: number; nodes: number; documents: number };
 }
 
 /** What the page holds when it is at rest and all that can be let go of has been. */
 async function size(page: Page, session: CDPSession): Promise<Size> {
   await live(page);
   await expect(page.getByText(/caught up/i)).toHaveCount(0);
+  const sources = async () => {
+    await session.send("HeapProfiler.collectGarbage");
+    return page.evaluate(() => (window as unknown as { sources: WeakRef<EventSource>[] }).sources.filter((source) => source.deref()).length);
+  };
+  await expect.poll(sources, "EventSources that are held").toBe(1);
   await session.send("HeapProfiler.collectGarbage");
   const { metrics } = await session.send("Performance.getMetrics");
   const of = (wanted: string) => metrics.find(({ name }) => name === wanted)?.value ?? Number.NaN;
   const wasm = await page.evaluate(() => (window as unknown as { memory: WebAssembly.Memory }).memory.buffer.byteLength);
-  return { heap: of("JSHeapUsedSize"), wasm, listeners: of("JSEventListeners"), nodes: of("Nodes"), documents: of("Documents") };
+  const counts = { listeners: of("JSEventListeners"), nodes: of("Nodes"), documents: of("Documents") };
+  return { heap: of("JSHeapUsedSize"), wasm, counts };
 }
 
 test("a thousand lost connections leave heap, listeners and nodes as they were, and lose no line", async ({ signedIn: page, context, server, reverseProxy: proxy, expectedErrors }) => {
@@ -49,9 +50,12 @@ test("a thousand lost connections leave heap, listeners and nodes as they were, 
     Object.assign(window, { setTimeout: (callback: () => void, delay = 0) => setTimeout(callback, delay / haste) });
     // The browser's own list of what was loaded, which has room for 250.
     performance.setResourceTimingBufferSize(0);
+    const sources: WeakRef<EventSource>[] = [];
+    Object.assign(window, { sources });
     window.EventSource = class extends EventSource {
       constructor(url: string | URL) {
         super(url);
+        sources.push(new WeakRef(this));
         this.addEventListener("hello", () => void (window as unknown as { heard: () => Promise<void> }).heard(), { once: true });
       }
     };
@@ -63,11 +67,11 @@ test("a thousand lost connections leave heap, listeners and nodes as they were, 
       return made;
     };
   }, HASTE);
-  const { run } = await server.api.submit(PROMPT);
+  const run = await ToldRun.start(server);
+  run.write(FIRST);
   await page.goto(`${proxy.url}/runs/${run.id}`);
-  await expect(line(page, `line ${FIRST}`)).toBeVisible();
+  await expect(line(page, run.last)).toBeVisible();
   await live(page);
-  const words = fs.openSync(path.join(server.home, "words"), "a");
   const loaded = loadedSnapshots(page);
   const session = await context.newCDPSession(page);
   await session.send("Performance.enable");
@@ -79,7 +83,7 @@ test("a thousand lost connections leave heap, listeners and nodes as they were, 
   for (let round = 1; round <= ROUNDS; round++) {
     const back = new Promise<void>((resolve) => (heard = resolve));
     proxy.cut();
-    fs.writeSync(words, `${FIRST + round}\n`);
+    run.write(1);
     await back;
     if (round === 100 || round === ROUNDS) sizes.push(await size(page, session));
   }
@@ -88,14 +92,12 @@ test("a thousand lost connections leave heap, listeners and nodes as they were, 
   const [early, late] = sizes as [Size, Size];
   test.info().annotations.push({ type: "sizes", description: JSON.stringify(sizes) });
   console.log(JSON.stringify(sizes));
-  fs.writeSync(words, "end\n");
-  fs.closeSync(words);
 
+  await run.end();
   await expect(theConsole(page)).toHaveAttribute("data-status", "succeeded");
-  expect(await allLines(page)).toEqual(Array.from({ length: FIRST + ROUNDS }, (_, at) => `line ${at + 1}`));
+  expect(await allLines(page)).toEqual(run.lines);
   expect(loaded, "nothing had to be mended").toEqual([]);
-  const { heap, wasm, ...counts } = late;
-  expect(counts).toEqual({ listeners: early.listeners, nodes: early.nodes, documents: early.documents });
-  expect(heap - early.heap, `bytes of heap beyond ${early.heap}`).toBeLessThan(HEAP_NOISE);
-  expect(wasm - early.wasm, `bytes of wasm memory beyond ${early.wasm}`).toBeLessThanOrEqual(WASM_NOISE);
+  expect(late.counts).toEqual(early.counts);
+  expect(late.heap - early.heap, `bytes of heap beyond ${early.heap}`).toBeLessThan(HEAP_NOISE);
+  expect(late.wasm - early.wasm, `bytes of wasm memory beyond ${early.wasm}`).toBeLessThanOrEqual(WASM_NOISE);
 });
