@@ -48,6 +48,26 @@ fn a_tab_that_wants_a_run_from_further_back_gets_all_of_it() {
 }
 
 #[test]
+fn a_run_that_no_tab_shows_any_more_is_not_carried() {
+    let (mut browser, ids) = tabs(3);
+    let carried = |browser: &Browser| browser.tabs.iter().find_map(|tab| Some(tab.stream.as_ref()?.runs.clone()));
+    for id in &ids[..2] {
+        browser.turn_to(*id, &[run(1)]);
+        browser.settle();
+    }
+    // What a leader's predecessor carried is kept for a while.
+    browser.wait(10_000);
+    for (id, runs) in [(ids[0], vec![run(1)]), (ids[1], vec![])] {
+        browser.turn_to(id, &[]);
+        browser.settle();
+        assert_eq!(carried(&browser), Some(runs));
+    }
+    browser.log.extend([Some(run(1)), None]);
+    browser.settle();
+    browser.check_all_live();
+}
+
+#[test]
 fn when_the_one_that_leads_is_closed_another_goes_on_at_once() {
     let (mut browser, ids) = tabs(4);
     for id in &ids[..3] {

@@ -230,7 +230,9 @@ impl Sharing {
         let covered = self.carried.as_ref().is_some_and(|carried| carried.covers(&wish));
         // Whoever comes with a cursor of another log than the one that is being read must begin anew.
         let of_another_log = self.carried.is_some() && reads_on.is_none() && self.view.status == Status::Live;
-        if !covered && !of_another_log {
+        if covered {
+            self.drop_unwanted(out);
+        } else if !of_another_log {
             let mut after = wish.after;
             after.seq = reads_on.map_or(after.seq, |seq| seq.min(after.seq));
             self.carry(after, out);
