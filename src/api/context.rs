@@ -10,6 +10,7 @@ use crate::{
         store::{Conflict, Missing, StoreError},
     },
     domain::{
+        id::RunId,
         members::{self, Read},
         run::Run,
     },
@@ -68,6 +69,12 @@ pub fn refused(error: ApiError, back: &str, draft: Option<PromptDraft>) -> ApiEr
 pub fn input_id(backend: &Backend, run: &Run) -> Option<String> {
     let takes_input = !run.status.is_final() && backend.runners.takes_input(run);
     takes_input.then(|| uuid::Uuid::now_v7().to_string())
+}
+
+/// The page that says what could not be done with a run: its task's.
+pub async fn task_page(backend: &Backend, run: RunId) -> String {
+    let task = backend.store.run(run).await.ok().flatten().map(|run| run.task_id);
+    task.map_or_else(|| "/".to_owned(), |task| format!("/tasks/{task}"))
 }
 
 /// What could not be done on the page before; none where that is unknown or long ago.

@@ -97,7 +97,7 @@ pub async fn run_again(
     use crate::{
         api_context::{backend, refused},
         backend::store::NewRun,
-        domain::id::RunId,
+        domain::{id::RunId, run::Run},
     };
 
     let backend = backend()?;
@@ -114,7 +114,7 @@ pub async fn run_again(
     let again = NewRun {
         prompt: run.prompt,
         runner: run.runner,
-        request_id: Some(format!("again-{run_id}")),
+        request_id: Some(format!("{}{run_id}", Run::AGAIN)),
         task_id: Some(run.task_id),
         ..NewRun::default()
     };
@@ -134,14 +134,13 @@ pub async fn cancel_run(
     run_id: String,
 ) -> Result<(), ApiError> {
     use crate::{
-        api_context::{backend, caller, refused},
+        api_context::{backend, caller, refused, task_page},
         domain::id::RunId,
     };
 
     let (backend, by) = (backend()?, caller().await?);
     let run_id: RunId = run_id.parse().map_err(|_| refused(ApiError::NoSuchRun, "/", None))?;
-    let task = backend.store.run(run_id).await.ok().flatten().map(|run| run.task_id);
-    let page = task.map_or_else(|| "/".to_owned(), |task| format!("/tasks/{task}"));
+    let page = task_page(&backend, run_id).await;
     backend.runners.cancel(run_id, &by).await.map_err(|error| refused(error.into(), &page, None))
 }
 
@@ -157,12 +156,13 @@ pub async fn type_in(
     request_id: String,
 ) -> Result<(), ApiError> {
     use crate::{
-        api_context::{backend, refused},
+        api_context::{backend, refused, task_page},
         domain::id::RunId,
     };
 
     let backend = backend()?;
     let run_id: RunId = run_id.parse().map_err(|_| refused(ApiError::NoSuchRun, "/", None))?;
+    let page = task_page(&backend, run_id).await;
     let typed = backend.runners.type_in(run_id, request_id, format!("{line}\r")).await;
-    typed.map_err(|error| refused(error.into(), &format!("/runs/{run_id}"), None))
+    typed.map_err(|error| refused(error.into(), &page, None))
 }

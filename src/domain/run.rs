@@ -161,6 +161,9 @@ impl Read for Run {
 }
 
 impl Run {
+    /// What the request id of a run begins with that repeats another, whose id follows.
+    pub const AGAIN: &str = "again-";
+
     /// Whether an event with this run tells that it waits no longer. Such an event is its start, or its end where it was never started.
     #[must_use]
     pub fn has_left_queue(&self) -> bool {

@@ -13,6 +13,7 @@ pub mod labels;
 pub mod list;
 pub mod loaded;
 pub mod prompt_form;
+pub mod run_again;
 pub mod run_card;
 pub mod server_notice;
 pub mod task_card;

@@ -52,13 +52,16 @@ impl Runners {
         self.write_down(run, Typed::Text { id, text }).await
     }
 
-    /// Tells a run's terminal how large the console is, in cells.
+    /// Tells a run's terminal how large the console is, in cells. Where there is no terminal yet, or none any more, that changes nothing.
     ///
     /// # Errors
-    /// As for [`Runners::type_in`].
+    /// [`RunnerError::NotFound`], [`RunnerError::NoTerminal`]; [`RunnerError::Invalid`] for what is no size.
     pub async fn resize(&self, run: RunId, columns: u16, rows: u16) -> Result<(), RunnerError> {
         limits::terminal_size(columns, rows)?;
-        self.write_down(run, Typed::Size { columns, rows }).await
+        match self.write_down(run, Typed::Size { columns, rows }).await {
+            Err(RunnerError::NotStarted | RunnerError::AlreadyEnded) => Ok(()),
+            told => told,
+        }
     }
 
     async fn write_down(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {

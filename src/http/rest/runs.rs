@@ -120,10 +120,10 @@ pub struct Size {
     rows: u16,
 }
 
-/// `POST /runs/{id}/size`: 202, the terminal will have that size.
+/// `POST /runs/{id}/size`: 202, the terminal will have that size if it is there.
 ///
 /// # Errors
-/// As for [`type_in`].
+/// 404; 409 for a runner without terminals; 422 for what is no size.
 pub async fn resize(State(state): State<AppState>, Id(id): Id<RunId>, Json(size): Json<Size>) -> Result<StatusCode, Problem> {
     state.backend.runners.resize(id, size.columns, size.rows).await?;
     Ok(StatusCode::ACCEPTED)

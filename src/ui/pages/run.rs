@@ -4,7 +4,7 @@ use crate::{
     api::pages::PageRequest,
     domain::snapshot::ConsoleSnapshot,
     ui::{
-        components::{loaded::Loaded, time::Time},
+        components::{loaded::Loaded, run_again::RepeatedRun, time::Time},
         console::Console,
     },
 };
@@ -46,6 +46,7 @@ fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
                 <p class="page-meta">
                     <span>{run.runner.clone()}</span>
                     <Time at=run.created_at/>
+                    <RepeatedRun run=run.clone()/>
                 </p>
             </header>
             <Console snapshot fill=true/>

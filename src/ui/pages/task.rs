@@ -1,10 +1,7 @@
 //! One task: what it is about, what came of it, what can be answered, and the console of its newest run.
 
 use crate::{
-    api::{
-        pages::{PageRequest, TaskData, fetch_page},
-        runs::RunAgain,
-    },
+    api::pages::{PageRequest, TaskData, fetch_page},
     domain::{
         event::{StreamEvent, TaskEvent},
         run::Run,
@@ -12,12 +9,15 @@ use crate::{
         task::Task,
     },
     ui::{
-        components::{answer_form::AnswerForm, details::TaskDetails, elapsed::Elapsed, labels::StatusBadge, loaded::Loaded, time::Time},
+        components::{
+            answer_form::AnswerForm, details::TaskDetails, elapsed::Elapsed, labels::StatusBadge, loaded::Loaded, run_again::RunAgain,
+            time::Time,
+        },
         console::Console,
         hooks::live::{SinkOptions, use_live},
     },
 };
-use leptos::{form::ActionForm, prelude::*, task::spawn_local};
+use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{
     LazyRoute,
@@ -135,7 +135,7 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
                     <div class="panel" data-kind="console">
                         <div class="panel-head">
                             <h2>"Console"</h2>
-                            <Again run=Signal::derive(move || runs.with(|runs| runs.iter().find(|run| Some(run.id) == shown_run).cloned()))/>
+                            <RunAgain run=Signal::derive(move || runs.with(|runs| runs.iter().find(|run| Some(run.id) == shown_run).cloned()))/>
                         </div>
                         <Console snapshot=console/>
                     </div>
@@ -194,24 +194,5 @@ fn RunLine(run: Run) -> impl IntoView {
             <Time at=run.created_at/>
             <Elapsed run=Memo::new(move |_| run.clone())/>
         </a>
-    }
-}
-
-/// Runs an ended run's prompt once more.
-#[component]
-fn Again(run: Signal<Option<Run>>) -> impl IntoView {
-    let again = ServerAction::<RunAgain>::new();
-    let ended = Memo::new(move |_| run.get().filter(|run| run.status.is_final()).map(|run| run.id));
-    let refused = move || again.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
-    move || {
-        ended.get().map(|id| {
-            view! {
-                <ActionForm action=again attr:class="run-again">
-                    <input type="hidden" name="run_id" value=id.to_string()/>
-                    <button class="button" data-variant="quiet" disabled=move || again.pending().get()>"Run again"</button>
-                    {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
-                </ActionForm>
-            }
-        })
     }
 }
