@@ -101,7 +101,7 @@ fn duration_in_words(seconds: u64) -> String {
 
 /// In the largest unit that says it with a whole number.
 fn size_in_words(bytes: u64) -> String {
-    let (name, size) = SIZES.iter().filter(|(_, size)| bytes % size == 0).max_by_key(|(_, size)| size).unwrap_or(&SIZES[0]);
+    let (name, size) = SIZES.iter().filter(|(_, size)| bytes.is_multiple_of(*size)).max_by_key(|(_, size)| size).unwrap_or(&SIZES[0]);
     format!("{} {name}", bytes / size)
 }
 
