@@ -1,6 +1,6 @@
 //! Runs that somebody asks to end: who it was, how far it has come, and what a second request does.
 
-use crate::place::{Place, Server};
+use crate::place::{Gate, Place, Server};
 use kontasks::{
     backend::store::{EventKind, Topics},
     domain::{
@@ -27,7 +27,7 @@ async fn reached(server: &Server, run: RunId, signal: &str) -> String {
 async fn heard(server: &Server, run: RunId, expected: &[&str]) {
     let heard = async || {
         let output = String::from_utf8(server.output(run).await).expect("UTF-8");
-        output.lines().filter(|line| ["up", "INT", "TERM"].contains(line)).map(str::to_owned).collect::<Vec<_>>()
+        output.lines().filter(|line| ["up", "INT", "TERM", "still here"].contains(line)).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut bytes = 0;
     while heard().await.len() < expected.len() {
@@ -83,7 +83,8 @@ async fn each_further_request_takes_the_next_step_at_once() {
 async fn a_cancelled_run_stays_so_over_restarts() {
     let place = Place::new();
     let server = place.server().await;
-    let run = server.submit(HEEDLESS).await.id;
+    let gate = Gate::new(&place, "ask");
+    let run = server.submit(&HEEDLESS.replace("while :;", &format!("{gate}; echo still here; while :;"))).await.id;
     heard(&server, run, &["up"]).await;
     server.runners.cancel(run, "Ann").await.expect("asked");
     heard(&server, run, &["up", "INT"]).await;
@@ -92,8 +93,10 @@ async fn a_cancelled_run_stays_so_over_restarts() {
     // The next server passes the same request on, which is heard once: by itself the second step comes later.
     let server = place.server().await;
     assert_eq!(reached(&server, run, "SIGINT").await, "Ann");
+    gate.open();
+    heard(&server, run, &["up", "INT", "still here"]).await;
     server.runners.cancel(run, "Ben").await.expect("asked");
-    heard(&server, run, &["up", "INT", "TERM"]).await;
+    heard(&server, run, &["up", "INT", "still here", "TERM"]).await;
     assert_eq!(reached(&server, run, "SIGTERM").await, "Ben");
     server.leave().await;
 

@@ -268,7 +268,11 @@ impl Follower {
             orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
         while self.take(&mut progress, true).await? {}
-        let end = match self.folder.ended()? {
+        let ended = self.folder.ended()?;
+        if let Some(ended) = ended.as_ref().filter(|ended| !ended.left.is_empty()) {
+            tracing::warn!(run = %self.run, processes = ?ended.left, "not all that a run had started could be ended");
+        }
+        let end = match ended {
             Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
@@ -300,9 +304,6 @@ impl Follower {
 }
 
 fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
-    if !ended.left.is_empty() {
-        tracing::warn!(processes = ?ended.left, "a run has ended, but not all that it had started could be ended");
-    }
     let (exit_code, signal, reason) = match ended.how {
         How::Exited(code) => (Some(code), None, None),
         How::Signalled(name) => (None, Some(name), None),
