@@ -2,90 +2,24 @@
 //! the start of a server that has nothing to take up, and a bare loop that connects to the 50 supervisors and reads their spools.
 #![allow(clippy::print_stdout, reason = "a bench is a program that prints")]
 
+mod process;
 mod support;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
+use process::Server;
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::Write,
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
-use support::{TOKEN, folder, headline, median, table};
+use support::{folder, headline, median, table};
 
 const RUNS: usize = 50;
 const ROUNDS: usize = 11;
-
-struct Server {
-    child: Child,
-    address: String,
-    /// From the start of the process to its first words.
-    listens: Duration,
-}
-
-impl Server {
-    fn start(data: &Path) -> anyhow::Result<Self> {
-        let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
-            .args(["serve", "--addr", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .envs([("KONTASKS_TOKEN", TOKEN), ("SHELL", "/bin/sh"), ("RUST_LOG", "warn")])
-            .env_remove("KONTASKS_DATABASE")
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
-        let listens = begun.elapsed();
-        let address = line.trim().rsplit_once("http://").context("says where it listens")?.1.to_owned();
-        Ok(Server { child, address, listens })
-    }
-
-    fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-
-    fn request(&self, line: &str, body: &str) -> anyhow::Result<TcpStream> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let head =
-            format!("{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n", self.address);
-        write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())?;
-        Ok(stream)
-    }
-
-    fn submit(&self, prompt: &str) -> anyhow::Result<String> {
-        let mut answer = String::new();
-        self.request("POST /api/v1/runs", &serde_json::json!({ "prompt": prompt }).to_string())?.read_to_string(&mut answer)?;
-        let body: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").context("a body")?.1)?;
-        Ok(body["run"]["id"].as_str().context("an id")?.to_owned())
-    }
-
-    /// Reads a stream until there is enough in it.
-    fn read(&self, path: &str, enough: impl Fn(&str) -> bool) -> anyhow::Result<String> {
-        let mut stream = self.request(&format!("GET {path}"), "")?;
-        let (mut text, mut part) = (String::new(), vec![0; 64 * 1024]);
-        while !enough(&text) {
-            let length = stream.read(&mut part)?;
-            ensure!(length > 0, "the stream ended early: {text}");
-            text.push_str(&String::from_utf8_lossy(&part[..length]));
-        }
-        Ok(text)
-    }
-
-    /// The end of the log.
-    fn cursor(&self) -> anyhow::Result<String> {
-        let text = self.read("/api/v1/events", |text| text.contains("event: hello\n") && text.ends_with("\n\r\n"))?;
-        let data = text.lines().find_map(|line| line.strip_prefix("data: ")).context("a hello")?;
-        let hello: serde_json::Value = serde_json::from_str(data)?;
-        Ok(format!("{}-{}", hello["epoch"].as_str().context("an epoch")?, hello["head"]))
-    }
-}
 
 fn main() -> anyhow::Result<()> {
     headline("From the start of a server to 50 running runs taken up", ROUNDS);
