@@ -101,7 +101,8 @@ mod tests {
         #[test]
         fn everybody_has_a_turn(limits in any_limits(), accepted in runs(20), ends in prop::collection::vec(any::<prop::sample::Index>(), 20)) {
             let mut waiting: Vec<(usize, &str)> = accepted.iter().copied().enumerate().collect();
-            let (mut executing, mut begun): (Vec<(usize, &str)>, Vec<(usize, &str)>) = (Vec::new(), Vec::new());
+            let mut executing: Vec<(usize, &str)> = Vec::new();
+            let mut begun: Vec<(usize, &str)> = Vec::new();
             let mut ends = ends.into_iter();
             while !(waiting.is_empty() && executing.is_empty()) {
                 let chosen = turns(&limits, executing.iter().map(|run| run.1), waiting.iter().map(|run| run.1));
@@ -115,6 +116,9 @@ mod tests {
                 executing.swap_remove(ended);
             }
             prop_assert_eq!(begun.len(), accepted.len());
+            for runner in RUNNERS {
+                prop_assert!(begun.iter().filter(|run| run.1 == runner).is_sorted(), "{:?}", begun);
+            }
         }
     }
 }
