@@ -33,9 +33,10 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(data)
-            .envs([("KONTASKS_TOKEN", TOKEN), ("SHELL", "/bin/sh"), ("RUST_LOG", "warn")])
+            .envs([("KONTASKS_TOKEN", TOKEN), ("SHELL", "/bin/sh")])
             .env_remove("KONTASKS_DATABASE")
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
@@ -135,7 +136,7 @@ fn main() -> anyhow::Result<()> {
     ]
     .into_iter()
     .enumerate()
-    .map(|(column, name)| vec![name.to_owned(), format!("{:.1}", middle(column)), format!("{:.1}", middle(column) / middle(2))]);
+    .map(|(column, name)| vec![name.to_owned(), format!("{:.1}", middle(column)), format!("{:.2}", middle(column) / middle(2))]);
     table(&["", "ms", "times an empty start"], &rows.collect::<Vec<_>>());
 
     // The programs read to the end of their pipes, and the runs end.
