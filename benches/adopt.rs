@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
     ]
     .into_iter()
     .enumerate()
-    .map(|(column, name)| vec![name.to_owned(), format!("{:.1}", middle(column)), format!("{:.1}", middle(column) / middle(2))]);
+    .map(|(column, name)| vec![name.to_owned(), format!("{:.1}", middle(column)), format!("{:.2}", middle(column) / middle(2))]);
     table(&["", "ms", "times an empty start"], &rows.collect::<Vec<_>>());
 
     // The programs read to the end of their pipes, and the runs end.

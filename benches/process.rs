@@ -26,9 +26,10 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(data)
-            .envs([("KONTASKS_TOKEN", TOKEN), ("SHELL", "/bin/sh"), ("RUST_LOG", "warn")])
+            .envs([("KONTASKS_TOKEN", TOKEN), ("SHELL", "/bin/sh")])
             .env_remove("KONTASKS_DATABASE")
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;

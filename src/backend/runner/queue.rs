@@ -106,16 +106,18 @@ mod tests {
             let mut ends = ends.into_iter();
             while !(waiting.is_empty() && executing.is_empty()) {
                 let chosen = turns(&limits, executing.iter().map(|run| run.1), waiting.iter().map(|run| run.1));
-                for place in chosen.into_iter().rev() {
-                    let run = waiting.remove(place);
-                    executing.push(run);
-                    begun.push(run);
-                }
+                let mut now: Vec<(usize, &str)> = chosen.into_iter().rev().map(|place| waiting.remove(place)).collect();
+                now.reverse();
+                executing.extend(&now);
+                begun.extend(now);
                 prop_assert!(!executing.is_empty(), "nobody can begin any more");
                 let ended = ends.next().map_or(0, |end| end.index(executing.len()));
                 executing.swap_remove(ended);
             }
             prop_assert_eq!(begun.len(), accepted.len());
+            for runner in RUNNERS {
+                prop_assert!(begun.iter().filter(|run| run.1 == runner).is_sorted(), "{:?}", begun);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     digests::digest_so_far,
     error::{Conflict, Missing, StoreError},
     frame::EventKind,
+    queue::count_ahead,
     rows::{self, find_run, find_task, run_columns},
     tasks::put_and_log,
     writer::{Group, Subject},
@@ -20,7 +21,7 @@ use crate::domain::{
 };
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
-use sqlx::{Connection, Row, sqlite::SqliteRow};
+use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// A prompt to be run.
@@ -53,22 +54,6 @@ pub struct Submitted {
     pub task: Task,
     /// Whether this submission made the run; an earlier one with the same request id did otherwise.
     pub created: bool,
-}
-
-/// Where a run stands in the order of acceptance: before all that have a higher number. A number is given to another run only after its
-/// own has been deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunNumber(i64);
-
-/// A run that has not been started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuedRun {
-    /// Its place in the order of acceptance.
-    pub number: RunNumber,
-    /// Which.
-    pub id: RunId,
-    /// The name of its runner.
-    pub runner: String,
 }
 
 /// How a run ended.
@@ -165,26 +150,6 @@ impl Store {
         let sql = concat!("select ", run_columns!(), " from runs r where r.status in ('queued', 'running') order by r.number");
         let rows = sqlx::query(sql).fetch_all(&self.0.readers).await?;
         rows.iter().map(rows::run).collect()
-    }
-
-    /// The queued runs that were accepted after that one, or all of them, in the order of their acceptance.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn queued_runs(&self, after: Option<RunNumber>) -> Result<Vec<QueuedRun>, StoreError> {
-        // All queued runs are found by the index of the unfinished ones, the latest by their numbers: neither looks at what has ended.
-        let sql = match after {
-            Some(_) => "select number, id, runner from runs not indexed where number > ?1 and status = 'queued' order by number",
-            None => {
-                "select number, id, runner from runs indexed by runs_unfinished \
-                 where status in ('queued', 'running') and status = 'queued' and ?1 is null order by number"
-            }
-        };
-        let rows = sqlx::query(sql).bind(after.map(|number| number.0)).fetch_all(&self.0.readers).await?;
-        let queued = |row: &SqliteRow| {
-            Ok(QueuedRun { number: RunNumber(row.try_get(0)?), id: RunId(rows::uuid(row.try_get(1)?)?), runner: row.try_get(2)? })
-        };
-        rows.iter().map(queued).collect()
     }
 
     /// How far the run's spool is in the log: what [`Store::append_output`] goes on from.
@@ -426,19 +391,6 @@ async fn set_task_status(
     task.status = status.to_owned();
     task.updated_at = at;
     put_and_log(group, &task, at).await
-}
-
-/// Says of each run that waits how many are before it.
-pub(super) async fn count_ahead(connection: &mut sqlx::SqliteConnection, runs: &mut [Run]) -> Result<(), StoreError> {
-    let waits = |run: &Run| run.status == RunStatus::Queued;
-    let Some(last) = runs.iter().filter(|run| waits(run)).map(|run| run.number).max() else { return Ok(()) };
-    let sql = "select number from runs indexed by runs_unfinished where status in ('queued', 'running') and status = 'queued' \
-         and number < ?1 order by number";
-    let numbers: Vec<(i64,)> = sqlx::query_as(sql).bind(last.cast_signed()).fetch_all(connection).await?;
-    for run in runs.iter_mut().filter(|run| waits(run)) {
-        run.ahead = Some(numbers.partition_point(|(number,)| rows::unsigned(*number) < run.number) as u64);
-    }
-    Ok(())
 }
 
 /// The bytes of a run's output from `from` on, of the `total` that there are.

@@ -6,8 +6,9 @@ use super::{
     Store,
     digests::digest_so_far,
     error::{Missing, StoreError},
+    queue::count_ahead,
     rows::{self, find_run, find_task, run_columns},
-    runs::{count_ahead, output},
+    runs::output,
     tasks::{count_tasks, find_tasks},
 };
 use crate::domain::{
