@@ -5,7 +5,7 @@ SHELL := bash
 with := scripts/with
 locked := $(if $(CI),--locked)
 
-.PHONY: help setup run dev build check test test-rust test-wasm test-e2e bench fuzz
+.PHONY: help setup run dev build check test test-rust test-wasm test-e2e chaos bench fuzz
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -52,6 +52,10 @@ test-wasm: ## The page's own tests, in headless Chromium
 test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" picks specs
 	@scripts/setup.sh build test
 	cd end2end && KONTASKS_BIN="$${KONTASKS_BIN:-$$(../scripts/binary)}" ../$(with) playwright test $(ARGS)
+
+chaos: ## Restart and break everything at random, compare every byte; SEED=n ROUNDS=50 JOBS=4
+	@scripts/setup.sh build
+	CHAOS_SEED=$${SEED:-$$RANDOM$$RANDOM} CHAOS_ROUNDS=$${ROUNDS:-50} CHAOS_JOBS=$${JOBS:-} $(with) cargo test $(locked) --features ssr --test chaos
 
 bench: ## Run the benches
 	@scripts/setup.sh build

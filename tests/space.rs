@@ -13,6 +13,7 @@ use serde_json::json;
 use server::TOKEN;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -99,6 +100,14 @@ async fn heard(stream: &mut TcpStream, words: &str) -> String {
     text
 }
 
+async fn until_there(file: &str) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !Path::new(file).exists() {
+        assert!(Instant::now() < patience, "never there: {file}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn listen(server: &Program) -> TcpStream {
     let mut stream = TcpStream::connect(&server.address).await.expect("connects");
     let head = format!("GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n", server.address);
@@ -153,6 +162,35 @@ async fn a_full_disk_makes_output_wait_and_loses_nothing() {
     server.until(&next, "had its turn", |run| run["status"] == "succeeded").await;
     let accepted = server.submit("true").await;
     server.until(&accepted, "ended", |run| run["status"] == "succeeded").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_that_ends_on_a_full_disk_has_its_last_bytes_read() {
+    let Some(disk) = Disk::new(8) else {
+        eprintln!("mounting is refused here: not tried");
+        return;
+    };
+    let runner = "[[runner]]\nname = \"pipe\"\ncommand = [\"/bin/sh\", \"-c\", \"{prompt}\"]\nterminal = false\n";
+    fs::write(disk.path.join("kontasks.toml"), runner).expect("written");
+    let mut server = Program::start(&disk.path, "127.0.0.1:0").await;
+    let gates = tempfile::tempdir().expect("a folder");
+    let gate = |name: &str| gates.path().join(name).display().to_string();
+    // More than is read at once, and no more than that and a pipe hold together.
+    let writes = "head -c 100000 /dev/zero | tr '\\0' x; echo end";
+    let prompt = format!("touch {}; until test -e {}; do sleep 0.01; done; {writes}; touch {}", gate("up"), gate("full"), gate("over"));
+    let run = server.submit(&prompt).await;
+    until_there(&gate("up")).await;
+    let ballast = disk.path.join("ballast");
+    let mut file = fs::File::create(&ballast).expect("made");
+    while file.write_all(&[0; 512]).is_ok() {}
+    fs::write(gate("full"), "").expect("written");
+    until_there(&gate("over")).await;
+    // Longer than anything more is waited for after a program's end.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    fs::remove_file(ballast).expect("removed");
+    let ended = server.until(&run, "ended", |run| !run["endedAt"].is_null()).await;
+    assert_eq!((ended["status"].as_str(), ended["bytes"].as_u64()), (Some("succeeded"), Some(100_004)), "{ended}");
     server.stop().await;
 }
 

@@ -47,6 +47,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// How much is read from the program at once.
 const BUFFER: usize = 64 * 1024;
+/// The most that waits in a pipe or a terminal before a program has to.
+const PIPE: usize = 1024 * 1024;
 
 /// Holds the run in `folder` until its end. This is the whole life of a `kontasks supervise` process, and no thread may have been
 /// started in it before. What it answers the server is one line on its standard output: `ready`, or why it does nothing.
@@ -168,6 +170,8 @@ struct Exit {
     how: How,
     at: Timestamp,
     seen: Instant,
+    /// How many bytes that the program wrote may still be unread, however long ago it has ended: nothing is read while the disk is full.
+    unread: usize,
 }
 
 /// A running program and all that is needed to hold it.
@@ -304,7 +308,7 @@ impl Supervision {
     fn is_drained(&self, now: Instant) -> bool {
         let Some(exit) = &self.exit else { return false };
         let silent = now >= exit.seen.max(self.last_output) + SILENCE || now >= exit.seen + DRAIN;
-        (self.running.output.is_none() || silent) && self.stalled.is_none()
+        (self.running.output.is_none() || (silent && exit.unread == 0)) && self.stalled.is_none()
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -317,15 +321,16 @@ impl Supervision {
 
     /// Waits for whatever happens next and takes it in.
     fn wait(&mut self, now: Instant) {
+        let output = if self.stalled.is_none() { self.running.output.as_ref() } else { None };
         let ends = self.exit.as_ref().map(|exit| (exit.seen.max(self.last_output) + SILENCE).min(exit.seen + DRAIN));
+        let unread = output.is_some() && self.exit.as_ref().is_some_and(|exit| exit.unread > 0);
         let look_again = (self.exit.is_some() && !children::INHERITED).then(|| now + Duration::from_millis(50));
         let stop = self.stop.as_ref().and_then(|stop| stop.next(now));
         let limit = self.next_limit().map(|(at, _)| at);
-        let deadlines = [self.stalled, stop, limit, ends.filter(|at| *at > now), look_again];
+        let deadlines = [self.stalled, stop, limit, ends.filter(|at| unread || *at > now), look_again];
         let timeout = deadlines.into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout + Duration::from_millis(1)).ok());
 
-        let output = if self.stalled.is_none() { self.running.output.as_ref() } else { None };
         let mut fds = vec![PollFd::new(&self.wakes, PollFlags::IN), PollFd::new(self.followers.listener(), PollFlags::IN)];
         fds.extend(self.followers.links().map(|link| PollFd::new(link, PollFlags::IN)));
         let program = if self.typing.waits() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
@@ -343,6 +348,8 @@ impl Supervision {
         if readable {
             self.read();
             self.typing.write(&self.running);
+        } else if unread {
+            self.has_read(PIPE);
         }
         if ready[1..].contains(&true) {
             let said = self.followers.listen_to_all();
@@ -368,7 +375,7 @@ impl Supervision {
         while let Ok(news) = self.told.try_recv() {
             match news {
                 News::Exited(how, at) => {
-                    self.exit = Some(Exit { how, at, seen: Instant::now() });
+                    self.exit = Some(Exit { how, at, seen: Instant::now(), unread: PIPE });
                     self.running.let_go();
                 }
                 News::Alone => self.alone = true,
@@ -401,10 +408,21 @@ impl Supervision {
         let Some(output) = &self.running.output else { return };
         match self.spool.fill(output.as_fd()) {
             Ok(0) => self.running.output = None,
-            Ok(_) => self.last_output = Instant::now(),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Ok(count) => {
+                self.last_output = Instant::now();
+                self.has_read(count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.has_read(PIPE),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A terminal that nobody has open any more says so by an error (EIO).
             Err(_) => self.running.output = None,
+        }
+    }
+
+    /// So much less can stand before what others have written since the program's end.
+    fn has_read(&mut self, count: usize) {
+        if let Some(exit) = &mut self.exit {
+            exit.unread = exit.unread.saturating_sub(count);
         }
     }
 }
