@@ -65,7 +65,7 @@ test("where what held a run was killed, that is said, and the run can be had aga
 
 test("the terminal has the console's width", async ({ signedIn: page }) => {
   await page.setViewportSize({ width: 1000, height: 800 });
-  await submit(page, "trap 'stty size' WINCH; while read -r go; do :; done");
+  await submit(page, "trap 'stty size' WINCH; while :; do sleep 0.05; done");
   const sizes = async () => (await allLines(page)).filter((text) => /^\d+ \d+$/.test(text)).map((text) => Number(text.split(" ")[1]));
   await expect.poll(async () => (await sizes()).length).toBe(1);
   await page.setViewportSize({ width: 500, height: 800 });

@@ -20,7 +20,8 @@ test("typed lines reach the program", async ({ signedIn: page, server }) => {
   await expect(field, "nothing can be typed into what is over").toHaveCount(0);
 });
 
-test("a line that is too long is refused in words", async ({ signedIn: page, server }) => {
+test("a line that is too long is refused in words", async ({ signedIn: page, server, expectedErrors }) => {
+  expectedErrors.push(/status of 422/);
   const { run, task } = await server.api.submit("read name");
   await expect.poll(async () => (await server.api.run(run.id)).status).toBe("running");
   await page.goto(`/tasks/${task.id}`);

@@ -275,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_file_is_a_valid_one() {
+        let document = include_str!("../../docs/configuration.md");
+        let text = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let config = Config::parse(text).expect("valid");
+        assert_eq!((config.runners.names(), config.max_data), (vec!["claude".to_owned(), "shell".into()], Some(100 << 30)));
+        let claude = config.runners.get("claude").expect("there");
+        assert_eq!((claude.limits.bytes, claude.max_running), (NonZeroU64::new(1 << 30), NonZeroUsize::new(1)));
+        for name in ["hosts", "origins", "max_running", "max_output", "max_data", "name", "command", "folder", "environment", "terminal"] {
+            assert!(document.contains(&format!("| `{name}` |")), "{name} is not explained");
+        }
+    }
+
+    #[test]
     fn nothing_said_means_the_shell_alone() {
         let shell = |text: &str| Config::parse(text).expect("valid").runners.get("shell").expect("there").limits.bytes;
         assert_eq!([shell(""), shell("max_output = \"7 kB\"")], [Some(RunLimits::BYTES), NonZeroU64::new(7000)]);

@@ -92,7 +92,7 @@ async fn a_run_that_waits_is_cancelled_at_once_and_never_started() {
 
     server.runners.cancel(unwanted.id, "Ann").await.expect("asked");
     let (run, bytes) = server.end(unwanted.id).await;
-    assert_eq!((run.outcome().as_str(), run.started_at, bytes.len()), ("cancelled: before it was started", None, 0));
+    assert_eq!((run.outcome().as_str(), run.started_at, bytes.len()), ("cancelled by Ann before it was started", None, 0));
     assert_eq!(executing(&server, &[holds.id, last.id]).await, 1, "its end gives nobody a place that it did not have");
     until("its folder is gone", || !place.run_folder(unwanted.id).exists());
 

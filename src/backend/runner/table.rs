@@ -43,10 +43,8 @@ impl RunnerTable {
     /// The runners given or, where there are none, the shell.
     #[must_use]
     pub fn new(runners: Vec<Runner>) -> Self {
-        match runners.is_empty() {
-            true => Self::default(),
-            false => RunnerTable { runners, max_running: None },
-        }
+        let runners = if runners.is_empty() { vec![Runner::shell()] } else { runners };
+        RunnerTable { runners, max_running: None }
     }
 
     /// The same runners, of which those that have no limit of their own may write that many bytes in a run.
@@ -92,7 +90,7 @@ impl RunnerTable {
 
 impl Default for RunnerTable {
     fn default() -> Self {
-        RunnerTable { runners: vec![Runner::shell()], max_running: None }.with_max_output(RunLimits::BYTES)
+        RunnerTable::new(Vec::new()).with_max_output(RunLimits::BYTES)
     }
 }
 
