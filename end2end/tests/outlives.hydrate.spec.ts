@@ -74,4 +74,5 @@ test("the terminal has the console's width", async ({ signedIn: page }) => {
   expect(wide).toBeGreaterThan(narrow! + 20);
   expect(narrow).toBeGreaterThan(30);
   await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(theConsole(page)).toHaveAttribute("data-status", "cancelled");
 });

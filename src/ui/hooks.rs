@@ -1,5 +1,6 @@
 //! Hooks: browser abilities as signals, inert on the server.
 
+pub mod action;
 mod driver;
 pub mod effect;
 pub mod event_source;

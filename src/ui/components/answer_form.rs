@@ -4,6 +4,7 @@ use super::{fixed::fixed, time::Time};
 use crate::{
     api::tasks::AnswerTask,
     domain::task::{Choice, Task},
+    ui::hooks::action::{pending, refusal},
 };
 use leptos::{form::ActionForm, prelude::*};
 
@@ -47,7 +48,7 @@ pub fn QuickAnswer(
 
 fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
     let answer = ServerAction::<AnswerTask>::new();
-    let refused = move || answer.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
+    let (is_pending, refused) = (pending(&answer), refusal(&answer));
     let words = choices.is_empty();
     let buttons: Vec<_> = choices
         .into_iter()
@@ -55,7 +56,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
             let variant = choice.primary.then_some("primary");
             let size = in_list.then_some("small");
             view! {
-                <button class="button" {..fixed(&[("name", "value")])} data-size=size data-variant=variant value=choice.value disabled=move || answer.pending().get()>
+                <button class="button" {..fixed(&[("name", "value")])} data-size=size data-variant=variant value=choice.value disabled=is_pending>
                     {choice.label}
                 </button>
             }
@@ -70,7 +71,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
                     <span>"Your answer"</span>
                     <textarea name="value" rows="3" autocomplete="off"></textarea>
                 </label>
-                <button class="button" data-variant="primary" disabled=move || answer.pending().get()>"Answer"</button>
+                <button class="button" data-variant="primary" disabled=is_pending>"Answer"</button>
             }.into_any())}
             <div class="choices">{buttons}</div>
             {(!words && !in_list).then(|| view! {

@@ -1,7 +1,10 @@
 //! Three prompts for somebody who has none yet: each runs with one click, in any shell, within seconds.
 
 use super::{fixed::fixed, prompt_form::REQUEST_ID};
-use crate::api::runs::SubmitPrompt;
+use crate::{
+    api::runs::SubmitPrompt,
+    ui::hooks::action::{pending, refusal},
+};
 use leptos::{form::ActionForm, prelude::*};
 
 /// What each shows, and the prompt that shows it.
@@ -26,7 +29,7 @@ pub fn Examples(
     request_id: String,
 ) -> impl IntoView {
     let submit = ServerAction::<SubmitPrompt>::new();
-    let failed = move || submit.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
+    let (is_pending, failed) = (pending(&submit), refusal(&submit));
     let examples = EXAMPLES
         .into_iter()
         .map(|(name, shows, prompt)| {
@@ -36,7 +39,7 @@ pub fn Examples(
                     <ActionForm action=submit>
                         <input {..fixed(&[("type", "hidden"), ("name", "prompt"), ("value", prompt)])}/>
                         <input {..fixed(REQUEST_ID)} value=request_id/>
-                        <button class="example" disabled=move || submit.pending().get()>
+                        <button class="example" disabled=is_pending>
                             <span class="example-name">{name}</span>
                             <span class="example-shows">{shows}</span>
                             <code>{prompt}</code>

@@ -3,6 +3,7 @@
 use crate::{
     api::runs,
     domain::{id::RunId, run::Run},
+    ui::hooks::action::{pending, refusal},
 };
 use leptos::{form::ActionForm, prelude::*};
 
@@ -14,13 +15,13 @@ pub fn RunAgain(
 ) -> impl IntoView {
     let again = ServerAction::<runs::RunAgain>::new();
     let ended = Memo::new(move |_| run.get().filter(|run| run.status.is_final()).map(|run| run.id));
-    let refused = move || again.value().with(|value| value.as_ref().and_then(|result| result.as_ref().err().map(ToString::to_string)));
+    let (is_pending, refused) = (pending(&again), refusal(&again));
     move || {
         ended.get().map(|id| {
             view! {
                 <ActionForm action=again attr:class="run-again">
                     <input type="hidden" name="run_id" value=id.to_string()/>
-                    <button class="button" data-variant="quiet" disabled=move || again.pending().get()>"Run again"</button>
+                    <button class="button" data-variant="quiet" disabled=is_pending>"Run again"</button>
                     {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}
                 </ActionForm>
             }

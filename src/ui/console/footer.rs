@@ -10,7 +10,7 @@ use crate::{
     },
     ui::{
         components::elapsed::Elapsed,
-        hooks::{live::use_live, use_local_time::local, use_now::present},
+        hooks::{action::refusal, live::use_live, use_local_time::local, use_now::present},
     },
 };
 use leptos::{form::ActionForm, prelude::*};
@@ -80,31 +80,22 @@ fn CancelButton(
     let reached = Memo::new(move |_| run.with(|run| run.stopping.as_ref().map(|stopping| stopping.signal.clone())));
     // At which step it was pressed last: one press takes one step, also where it is a double click.
     let pressed = RwSignal::new(None::<Option<String>>);
-    let asked = move || pressed.get() == Some(reached.get()) && !matches!(cancel.value().get(), Some(Err(_)));
-    let next = move || match reached.get().as_deref() {
+    let error = refusal(&cancel);
+    let asked = move || error().is_none() && pressed.try_get().flatten() == reached.try_get();
+    let next = move || match reached.try_get().flatten().as_deref() {
         _ if asked() => "Cancelling…",
         None => "Cancel",
         Some("SIGINT") => "Terminate now",
         Some("SIGTERM") => "Kill now",
         Some(_) => "Ending…",
     };
-    let nothing_more = move || reached.with(|signal| signal.as_deref() == Some("SIGKILL"));
-    let error = move || match cancel.value().get() {
-        Some(Err(error)) => Some(error.to_string()),
-        _ => None,
-    };
+    let nothing_more = move || reached.try_with(|signal| signal.as_deref() == Some("SIGKILL")) == Some(true);
     view! {
         <Show when=move || !over.get()>
-            <ActionForm action=cancel attr:class="console-cancel">
+            // At the click it would be too early: a button that is disabled by then submits nothing.
+            <ActionForm action=cancel attr:class="console-cancel" on:submit=move |_| pressed.set(Some(reached.get_untracked()))>
                 <input type="hidden" name="run_id" value=id.to_string()/>
-                <button
-                    class="button"
-                    type="submit"
-                    disabled=move || asked() || nothing_more()
-                    on:click=move |_| pressed.set(Some(reached.get_untracked()))
-                >
-                    {next}
-                </button>
+                <button class="button" type="submit" disabled=move || asked() || nothing_more()>{next}</button>
             </ActionForm>
             <span class="console-error" role="alert">{error}</span>
         </Show>

@@ -1,6 +1,10 @@
 //! The line under a console: what is typed here goes into the run's terminal. A plain form, so that it needs no script.
 
-use crate::{api::runs::TypeIn, domain::id::RunId};
+use crate::{
+    api::runs::TypeIn,
+    domain::id::RunId,
+    ui::hooks::action::{done, pending, refusal},
+};
 use leptos::{form::ActionForm, html, prelude::*};
 
 /// The line, for a run that has a terminal.
@@ -15,9 +19,10 @@ pub fn InputLine(
     let field = NodeRef::<html::Input>::new();
     let sent = StoredValue::new(String::new());
     let arrived = RwSignal::new(0_u32);
+    let (has_arrived, is_pending, error) = (done(&typing), pending(&typing), refusal(&typing));
     Effect::new(move |_| {
-        if let Some(Ok(())) = typing.value().get() {
-            arrived.update(|count| *count += 1);
+        if has_arrived() {
+            arrived.try_update(|count| *count += 1);
             if let Some(field) = field.get_untracked() {
                 // What was typed meanwhile is for the next line.
                 let now = field.value();
@@ -26,10 +31,6 @@ pub fn InputLine(
             }
         }
     });
-    let error = move || match typing.value().get() {
-        Some(Err(error)) => Some(error.to_string()),
-        _ => None,
-    };
     let id = move || match arrived.get() {
         0 => first_id.clone(),
         count => format!("{first_id}-{count}"),
@@ -55,7 +56,7 @@ pub fn InputLine(
             <button
                 class="button"
                 type="submit"
-                disabled=move || typing.pending().get()
+                disabled=is_pending
                 on:click=move |_| {
                     if let Some(field) = field.get_untracked() {
                         sent.set_value(field.value());
