@@ -13,6 +13,7 @@ use kontasks::{
 use leptos::{mount::mount_to, prelude::*};
 use std::{cell::RefCell, rc::Rc};
 use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::HtmlElement;
 
 type Log = Rc<RefCell<Vec<String>>>;
 
@@ -36,6 +37,19 @@ fn page() -> (Live, Mounted) {
         made.replace(Some(provide_live()));
     });
     (take(&out), handle)
+}
+
+/// A page that says how its stream stands, and where it does.
+fn page_with_status() -> (Live, HtmlElement, impl Sized) {
+    install();
+    let place = place();
+    let out = Rc::new(RefCell::new(None));
+    let made = out.clone();
+    let page = mount_to(place.clone(), move || {
+        made.replace(Some(provide_live()));
+        view! { <ConnectionStatus/> }
+    });
+    (take(&out), place, page)
 }
 
 /// A component with a sink; what it hears is written down.
@@ -208,15 +222,7 @@ async fn after_a_loss_the_missed_lines_are_counted() {
 
 #[wasm_bindgen_test]
 async fn a_long_way_back_is_counted_as_it_goes_even_where_it_is_lost_again() {
-    install();
-    let place = place();
-    let out = Rc::new(RefCell::new(None));
-    let made = out.clone();
-    let _page = mount_to(place.clone(), move || {
-        made.replace(Some(provide_live()));
-        view! { <ConnectionStatus/> }
-    });
-    let live: Live = take(&out);
+    let (live, place, _page) = page_with_status();
     let state = place.query_selector("[data-connection]").expect("valid").expect("there");
     let words = || state.text_content().unwrap_or_default();
     let (_, _, _one) = component(live, 10, Signal::stored(vec![run(RUN)]));
@@ -246,15 +252,7 @@ async fn a_long_way_back_is_counted_as_it_goes_even_where_it_is_lost_again() {
 
 #[wasm_bindgen_test]
 async fn the_connection_s_state_stands_on_the_page_in_words() {
-    install();
-    let place = place();
-    let out = Rc::new(RefCell::new(None));
-    let made = out.clone();
-    let _page = mount_to(place.clone(), move || {
-        made.replace(Some(provide_live()));
-        view! { <ConnectionStatus/> }
-    });
-    let live: Live = take(&out);
+    let (live, place, _page) = page_with_status();
     let find = |selector: &str| place.query_selector(selector).expect("valid").expect("there");
     let state = find("[data-connection]");
     let shown = || (state.get_attribute("data-connection").unwrap_or_default(), state.text_content().unwrap_or_default());

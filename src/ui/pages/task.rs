@@ -108,7 +108,8 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
     let kind = Memo::new(move |_| task.with(Task::is_named_by_prompt).then_some("command"));
     let asks = Memo::new(move |_| task.with(|task| task.needs_answer() || task.answer.is_some()));
     view! {
-        <Title text=title/>
+        // It may be asked for once more when the page is being left.
+        <Title text=move || title.try_get().unwrap_or_default()/>
         <article class="task-page">
             <header class="page-head">
                 <a class="back" href="/">"Back to Kontasks"</a>
