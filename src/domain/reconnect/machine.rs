@@ -188,7 +188,8 @@ impl Machine {
         }
         match self.status {
             Status::Connecting | Status::Live => self.open(out),
-            Status::Waiting | Status::Paused(_) => {}
+            // A probe that is under way asks about the target before: that nothing is left there says nothing of this one.
+            Status::Waiting | Status::Paused(_) => self.drop_probe(out),
             Status::Closed(Closed::SignedOut) => {}
             Status::Closed(Closed::Explicit) if !explicit => {}
             Status::Idle | Status::Closed(_) => {
@@ -377,10 +378,14 @@ impl Machine {
         if self.is_connected() {
             out.push(Action::CloseSource);
         }
+        self.drop_probe(out);
+        self.next_retry_at = None;
+        self.not_before = None;
+    }
+
+    fn drop_probe(&mut self, out: &mut Vec<Action>) {
         if std::mem::take(&mut self.probing) {
             out.push(Action::DropProbe);
         }
-        self.next_retry_at = None;
-        self.not_before = None;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Action, Heard, Input, Machine, Options, Pause, Status, Trouble,
+        Action, Answer, Heard, Input, Machine, Options, Pause, Status, Trouble,
         fake::{Browser, at},
     },
     exhaust,
@@ -156,6 +156,18 @@ fn a_new_target_reopens_and_costs_no_attempt() {
     let waits_until = browser.timer;
     browser.say(Input::Retarget { after: Some(at(2)) });
     assert_eq!((browser.machine.status(), browser.timer), (Status::Waiting, waits_until));
+}
+
+#[test]
+fn an_answer_about_an_older_target_has_no_effect() {
+    let mut browser = Browser::live(1);
+    browser.fail();
+    let generation = browser.probe.expect("asked");
+    assert_eq!(browser.say(Input::Retarget { after: Some(at(2)) }), [Action::DropProbe]);
+    let answer = Answer::Status { code: 204, retry_after_ms: None };
+    assert_eq!(browser.say(Input::Probed { generation, answer }), []);
+    browser.fire();
+    assert_eq!(browser.opens.last().map(|(_, after)| after.clone()), Some(Some(at(2))));
 }
 
 #[test]
