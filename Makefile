@@ -53,9 +53,11 @@ test-e2e: build ## Playwright against the release binary; ARGS="name.spec.ts" pi
 	@scripts/setup.sh build test
 	cd end2end && KONTASKS_BIN="$${KONTASKS_BIN:-$$(../scripts/binary)}" ../$(with) playwright test $(ARGS)
 
-chaos: ## Restart and break everything at random, compare every byte; SEED=n ROUNDS=50 JOBS=4
+chaos: ## Restart and break everything at random, compare every byte; SEED=n ROUNDS=50 JOBS=4, BROWSER=n rounds with Chromium
 	@scripts/setup.sh build
-	CHAOS_SEED=$${SEED:-$$RANDOM$$RANDOM} CHAOS_ROUNDS=$${ROUNDS:-50} CHAOS_JOBS=$${JOBS:-} $(with) cargo test $(locked) --features ssr --test chaos
+	@seed=$${SEED:-$$RANDOM$$RANDOM} && set -x && \
+	  CHAOS_SEED=$$seed CHAOS_ROUNDS=$${ROUNDS:-50} CHAOS_JOBS=$${JOBS:-} $(with) cargo test $(locked) --features ssr --test chaos && \
+	  if [ "$${BROWSER:-0}" -gt 0 ]; then CHAOS_SEED=$$seed CHAOS_BROWSER_ROUNDS=$$BROWSER $(MAKE) test-e2e ARGS=storm.hydrate.spec.ts; fi
 
 bench: ## Run the benches
 	@scripts/setup.sh build

@@ -66,8 +66,12 @@ export class Proxy {
     const answer = (isProbe && this.probesAre) || this.streamsAre;
     if (answer === "hang") return;
     if (answer === "drop") request.socket.destroy();
-    else if (answer === "silence") response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
-    else if (answer === "pass") this.#pass(request, response);
+    else if (answer === "silence") {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      // By HEAD that is all of it, and the browser goes on to use the connection.
+      if (isProbe) response.end();
+      else response.flushHeaders();
+    } else if (answer === "pass") this.#pass(request, response);
     else if (typeof answer === "function") this.#pass(request, response, answer);
     else response.writeHead(answer.status, answer.headers).end(isProbe ? undefined : answer.body);
   }
