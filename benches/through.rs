@@ -68,7 +68,7 @@ fn measure() -> anyhow::Result<()> {
 }
 
 fn latency(server: &Server) -> anyhow::Result<()> {
-    headline("From a program's write to the event in a stream", format_args!("{LINES} lines, {} ms apart;", APART.as_millis()));
+    headline(&format!("From a program's write to the event in a stream, {LINES} lines, {} ms apart", APART.as_millis()), 1);
     let run = server.submit("tick")?;
     let stream = BufReader::new(server.request(&format!("GET /api/v1/runs/{run}/events"), "")?);
     let mut through = Vec::new();
