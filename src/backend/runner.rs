@@ -190,8 +190,7 @@ impl Runners {
     }
 
     /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
-    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has
-    /// not had its turn is never started.
+    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has not had its turn is never started.
     ///
     /// # Errors
     /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].

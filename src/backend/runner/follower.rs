@@ -3,6 +3,7 @@
 //! in this server or the next, goes on.
 
 use super::{
+    RETRY,
     characters::whole_characters,
     folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
     launch,
@@ -28,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How much is read from a spool and committed at once.
 const CHUNK: usize = 512 * 1024;
-/// How long to wait after a failure, such as a full disk.
-const RETRY: Duration = Duration::from_secs(1);
 /// How long to wait for a supervisor that is about to listen, or about to end.
 const SHORTLY: Duration = Duration::from_millis(20);
 
