@@ -305,7 +305,7 @@ async fn snapshots_hold_what_pages_need() {
 
     let dashboard = store.dashboard().await.expect("reads");
     assert_eq!(dashboard.cursor, store.cursor());
-    assert_eq!(dashboard.tasks.len(), 21, "the latest twenty, and the one that waits");
+    assert_eq!(dashboard.tasks.len(), 32, "the latest thirty, the one that runs and the one that waits");
     assert_eq!(dashboard.tasks[0].id, run.task_id);
     assert_eq!(dashboard.tasks.last().expect("tasks").id, old);
     assert_eq!(dashboard.runs.iter().map(|run| run.id).collect::<Vec<_>>(), [run.id]);

@@ -1,48 +1,114 @@
-//! The board as a browser holds it: a snapshot, and each event of the stream applied to it in order.
+//! The dashboard as a browser holds it: a snapshot, and each event of the stream applied to it in order. What its lists show is what
+//! the server's next snapshot would; where the events alone cannot say that, the board is stale.
 
 use super::{
     event::TaskEvent,
-    id::TaskId,
+    id::{RunId, TaskId},
     run::{Run, RunStatus},
+    sort_key::SortKey,
     task::Task,
 };
+use uuid::Uuid;
 
-/// The tasks and runs that a page knows. Newest change first.
+/// The tasks and runs that a page knows, and which of them are in its lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Board {
-    /// Tasks without their output.
+    /// Tasks without their output, newest change first.
     pub tasks: Vec<Task>,
-    /// Runs.
+    /// Runs, newest first.
     pub runs: Vec<Run>,
+    /// The tasks that need an answer.
+    pub asking: Vec<TaskId>,
+    /// The runs that have not ended.
+    pub running: Vec<RunId>,
+    /// The tasks that neither need an answer nor have a run that has not ended.
+    pub recent: Vec<TaskId>,
     /// How many runs wait, with those that are not among `runs`; none before the first event.
     waiting: Option<u64>,
+    limits: Limits,
+    floors: Floors,
+    is_stale: bool,
+}
+
+/// How many items each list shows, and a snapshot therefore has, at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tasks that need an answer.
+    pub asking: usize,
+    /// Runs that have not ended.
+    pub running: usize,
+    /// Tasks that do neither.
+    pub recent: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { asking: 100, running: 100, recent: 30 }
+    }
+}
+
+/// Down to where each list is known; none where all of it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Floors {
+    asking: Option<SortKey>,
+    running: Option<SortKey>,
+    recent: Option<SortKey>,
 }
 
 impl Board {
-    /// What a snapshot has: with the newest of the runs that wait, if any do.
+    /// What a snapshot has: the newest tasks of each list with their newest run and those that have not ended.
     #[must_use]
     pub fn new(tasks: Vec<Task>, runs: Vec<Run>) -> Self {
-        Board { tasks, runs, waiting: None }
+        Self::with_limits(tasks, runs, Limits::default())
+    }
+
+    fn with_limits(tasks: Vec<Task>, runs: Vec<Run>, limits: Limits) -> Self {
+        let mut board = Board { limits, ..Board::default() };
+        tasks.into_iter().for_each(|task| insert_task(&mut board.tasks, task));
+        for run in runs {
+            put_run(&mut board.runs, run);
+        }
+        let [asking, running, recent] = board.listed();
+        let floor = |list: &[(SortKey, Uuid)], limit: usize| list.get(limit - 1).map(|(key, _)| *key);
+        board.floors = Floors {
+            asking: floor(&asking, limits.asking),
+            running: floor(&running, limits.running),
+            recent: floor(&recent, limits.recent),
+        };
+        board.update_lists();
+        board
+    }
+
+    /// Whether the lists may lack something that the server has: then a new snapshot is needed.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// A task was made, changed or deleted.
     pub fn apply_task(&mut self, event: TaskEvent) {
         match event {
             TaskEvent::Changed(task) => {
-                self.tasks.retain(|known| known.id != task.id);
-                let place = self.tasks.partition_point(|known| known.updated_at > task.updated_at);
-                self.tasks.insert(place, task);
+                let known = self.tasks.iter().position(|known| known.id == task.id);
+                match known {
+                    Some(place) => drop(self.tasks.remove(place)),
+                    // An older one, whose runs are not known.
+                    None => self.is_stale |= !self.knows_all_tasks() && !task.is_unchanged(),
+                }
+                insert_task(&mut self.tasks, task);
             }
             TaskEvent::Deleted { id, .. } => {
                 self.tasks.retain(|known| known.id != id);
                 self.runs.retain(|known| known.task_id != id);
             }
         }
+        self.update_lists();
     }
 
     /// A run was made or changed. Those that wait learn from it how many are before them.
     pub fn apply_run(&mut self, mut run: Run) {
-        let mut waiting = self.waiting.unwrap_or_else(|| self.runs.iter().filter_map(|waits| waits.ahead).max().map_or(0, |last| last + 1));
+        let last = self.runs.iter().filter_map(|waits| waits.ahead).max();
+        let mut waiting = self.waiting.unwrap_or_else(|| last.map_or(0, |last| last + 1));
         let known = self.runs.iter().position(|known| known.id == run.id);
         let left = match known {
             Some(place) => self.runs[place].status == RunStatus::Queued && run.status != RunStatus::Queued,
@@ -57,18 +123,100 @@ impl Board {
             waiting += u64::from(known.is_none());
         }
         self.waiting = Some(waiting);
-        match known {
-            Some(place) => self.runs[place] = run,
-            None => self.runs.insert(0, run),
-        }
+        // Its title is not known.
+        self.is_stale |= self.task(run.task_id).is_none();
+        put_run(&mut self.runs, run);
+        self.update_lists();
+    }
+
+    /// A task that is known.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == id)
     }
 
     /// The newest run of a task.
     #[must_use]
     pub fn last_run(&self, task: TaskId) -> Option<&Run> {
-        self.runs.iter().filter(|run| run.task_id == task).max_by_key(|run| run.created_at)
+        self.runs.iter().find(|run| run.task_id == task)
+    }
+
+    fn knows_all_tasks(&self) -> bool {
+        self.floors == Floors::default()
+    }
+
+    /// All that is known of each list: asking, running, recent.
+    fn listed(&self) -> [Vec<(SortKey, Uuid)>; 3] {
+        let [mut asking, mut running, mut recent] = [const { Vec::new() }; 3];
+        for run in self.runs.iter().filter(|run| !run.status.is_final()) {
+            running.push((run.sort_key(), run.id.0));
+        }
+        for task in &self.tasks {
+            let works = || self.runs.iter().any(|run| run.task_id == task.id && !run.status.is_final());
+            if task.needs_answer() {
+                asking.push((task.sort_key(), task.id.0));
+            } else if !works() {
+                recent.push((task.sort_key(), task.id.0));
+            }
+        }
+        [asking, running, recent]
+    }
+
+    fn update_lists(&mut self) {
+        let [asking, running, recent] = self.listed();
+        let (limits, floors) = (self.limits, self.floors);
+        let mut newest = |list, floor, limit| {
+            let (ids, is_short) = newest(list, floor, limit);
+            self.is_stale |= is_short;
+            ids
+        };
+        let asking = newest(asking, floors.asking, limits.asking);
+        let running = newest(running, floors.running, limits.running);
+        let recent = newest(recent, floors.recent, limits.recent);
+        self.asking = asking.into_iter().map(TaskId).collect();
+        self.running = running.into_iter().map(RunId).collect();
+        self.recent = recent.into_iter().map(TaskId).collect();
     }
 }
+
+/// What a list shows of the items that are known, and whether others that are not known belong there as well: below the floor there may
+/// be any.
+fn newest(items: Vec<(SortKey, Uuid)>, floor: Option<SortKey>, limit: usize) -> (Vec<Uuid>, bool) {
+    let mut ids = Vec::new();
+    for (key, id) in items {
+        if ids.len() < limit && floor.is_none_or(|floor| key >= floor) {
+            ids.push(id);
+        }
+    }
+    let is_short = floor.is_some() && ids.len() < limit;
+    (ids, is_short)
+}
+
+/// Puts a task that is not there into its place in a list that has the newest change first.
+pub fn insert_task(tasks: &mut Vec<Task>, task: Task) {
+    let place = tasks.partition_point(|known| known.sort_key() > task.sort_key());
+    tasks.insert(place, task);
+}
+
+/// Puts a run into its place in a list that has the newest first, instead of what was known of it; says whether it is new there.
+pub fn put_run(runs: &mut Vec<Run>, mut run: Run) -> bool {
+    match runs.iter().position(|known| known.id == run.id) {
+        Some(place) => {
+            // Events of earlier versions do not say it.
+            run.number = run.number.max(runs[place].number);
+            runs[place] = run;
+            false
+        }
+        None => {
+            let place = runs.partition_point(|known| known.sort_key() > run.sort_key());
+            runs.insert(place, run);
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

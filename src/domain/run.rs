@@ -3,6 +3,7 @@
 use super::{
     id::{RunId, TaskId},
     members::{Members, Read, Unreadable},
+    sort_key::SortKey,
     timestamp::Timestamp,
 };
 use serde::Serialize;
@@ -164,12 +165,20 @@ impl Run {
     /// What the request id of a run begins with that repeats another, whose id follows.
     pub const AGAIN: &str = "again-";
 
-    /// Whether an event with this run tells that it waits no longer. Such an event is its start, or its end where it was never started.
+    /// Where it stands among others, of which the newest comes first.
+    #[must_use]
+    pub fn sort_key(&self) -> SortKey {
+        (self.created_at, u128::from(self.number))
+    }
+
+    /// Whether an event with this run tells that it waits no longer. Such an event is its start, or its end where it was never started;
+    /// a request to cancel it that came after its start is none.
     #[must_use]
     pub fn has_left_queue(&self) -> bool {
+        let asked_since = || self.stopping.as_ref().is_some_and(|stopping| Some(stopping.at) >= self.started_at);
         match self.status {
             RunStatus::Queued => false,
-            RunStatus::Running => self.events == 0,
+            RunStatus::Running => self.events == 0 && !asked_since(),
             _ => self.started_at.is_none(),
         }
     }

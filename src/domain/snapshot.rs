@@ -16,7 +16,7 @@ use serde_json::Value;
 pub struct DashboardSnapshot {
     /// Everything up to here is in this snapshot.
     pub cursor: Cursor,
-    /// The latest tasks, newest change first, and all that need an answer or run; without their output.
+    /// The newest tasks that need an answer, that run, and that do neither, newest change first; without their output.
     pub tasks: Vec<Task>,
     /// The runs of those tasks that are not over, and the last run of each other one; newest first.
     pub runs: Vec<Run>,

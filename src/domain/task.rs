@@ -4,6 +4,7 @@
 use super::{
     id::TaskId,
     members::{Members, Read, Unreadable, deserialize_by_reading},
+    sort_key::SortKey,
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,18 @@ impl Task {
     pub fn without_output(mut self) -> Self {
         self.context.output = None;
         self
+    }
+
+    /// Where it stands among others, of which the newest change comes first.
+    #[must_use]
+    pub fn sort_key(&self) -> SortKey {
+        (self.updated_at, self.id.0.as_u128())
+    }
+
+    /// Whether it has never been changed, as far as its times tell.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.updated_at == self.created_at
     }
 
     /// Whether the title is nothing but the beginning of the prompt: a command rather than words.

@@ -12,8 +12,10 @@ use super::{
     tasks::{count_tasks, find_tasks},
 };
 use crate::domain::{
+    board::Limits,
     cursor::Cursor,
     filter::TaskFilter,
+    filtered_tasks,
     id::{RunId, TaskId},
     run::Run,
     snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, RunTail, TaskSnapshot},
@@ -21,21 +23,14 @@ use crate::domain::{
 };
 use bytes::Bytes;
 use sqlx::{Connection, Row, SqliteConnection};
-use std::collections::HashSet;
+use std::{cmp::Reverse, collections::HashSet};
 
-/// How many tasks the dashboard shows as the latest.
-const LATEST: i64 = 20;
-/// How many that need an answer or run, at the most.
-const URGENT: i64 = 100;
-/// How many tasks the board shows.
-const BOARD: usize = 200;
-/// How many words there are to choose a filter from, at the most, of each kind.
-const WORDS: i64 = 500;
 /// How many bytes of its output are shown of a run that is not over.
 const TAIL: u64 = 4096;
 
 impl Store {
-    /// The dashboard: the latest tasks, all that need an answer or run, their runs and what those wrote last.
+    /// The dashboard: the newest tasks that need an answer, that run, and that do neither, as many as [`Limits`] says; their runs and
+    /// what those wrote last.
     ///
     /// # Errors
     /// The database failed.
@@ -63,7 +58,7 @@ impl Store {
         }
         count_ahead(&mut snapshot, &mut runs).await?;
         // Where the newest of a task has ended and an older one has not, both are there.
-        runs.sort_by_key(|run: &Run| std::cmp::Reverse((run.created_at, run.id)));
+        runs.sort_by_key(|run: &Run| Reverse(run.sort_key()));
         snapshot.commit().await?;
         Ok(DashboardSnapshot { cursor, tasks, runs, tails, runners: Vec::new(), request_id: String::new() })
     }
@@ -78,7 +73,7 @@ impl Store {
         let cursor = self.cursor_of(&mut snapshot).await?;
         let board = BoardSnapshot {
             cursor,
-            tasks: find_tasks(&mut snapshot, filter, BOARD).await?,
+            tasks: find_tasks(&mut snapshot, filter, filtered_tasks::SHOWN).await?,
             total: count_tasks(&mut snapshot, filter).await?,
             scopes: words(&mut snapshot, "select distinct scope from tasks where scope <> '' order by 1 limit ?1").await?,
             tags: words(&mut snapshot, "select distinct tag from task_tags order by 1 limit ?1").await?,
@@ -134,31 +129,42 @@ impl Store {
     }
 }
 
+/// The newest tasks of each of the dashboard's lists, in the order that a page keeps them in.
 async fn dashboard_tasks(connection: &mut SqliteConnection) -> Result<Vec<Task>, StoreError> {
+    let most = Limits::default();
     let mut known = HashSet::new();
     let mut tasks = Vec::new();
     for (sql, most) in [
-        ("select body from tasks order by updated_at desc, id desc limit ?1", LATEST),
-        ("select body from tasks where waiting = 1 order by updated_at desc limit ?1", URGENT),
         (
-            "select body from tasks where id in (select task from runs where status in ('queued', 'running') order by created_at desc \
-             limit ?1)",
-            URGENT,
+            "select body from tasks where waiting = 0 \
+             and id not in (select task from runs where status in ('queued', 'running')) \
+             order by updated_at desc, id desc limit ?1",
+            most.recent,
+        ),
+        ("select body from tasks where waiting = 1 order by updated_at desc, id desc limit ?1", most.asking),
+        (
+            "select body from tasks where id in (select task from runs \
+             where status in ('queued', 'running') order by created_at desc, number desc limit ?1)",
+            most.running,
         ),
     ] {
-        for row in sqlx::query(sql).bind(most).fetch_all(&mut *connection).await? {
+        for row in sqlx::query(sql).bind(limit(most)).fetch_all(&mut *connection).await? {
             let task = rows::task(row.try_get(0)?)?;
             if known.insert(task.id) {
                 tasks.push(task);
             }
         }
     }
-    tasks.sort_by_key(|task| std::cmp::Reverse((task.updated_at, task.id)));
+    tasks.sort_by_key(|task| Reverse(task.sort_key()));
     Ok(tasks)
 }
 
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
 async fn words(connection: &mut SqliteConnection, sql: &'static str) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query(sql).bind(WORDS).fetch_all(connection).await?;
+    let rows = sqlx::query(sql).bind(limit(filtered_tasks::WORDS)).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
