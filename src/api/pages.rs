@@ -4,7 +4,7 @@ use super::{codec::Answer, error::ApiError, packed::Packed, runs::PromptDraft};
 use crate::domain::{
     filter::TaskFilter,
     members::{Members, Read, Unreadable},
-    snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, TaskSnapshot},
+    snapshot::{DashboardSnapshot, TaskSnapshot},
 };
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ impl PageRequest {
         PageRequest { page: "dashboard".to_owned(), notice, ..Self::default() }
     }
 
-    /// The board, as a filter shows it: [`BoardSnapshot`].
+    /// The board, as a filter shows it: [`BoardSnapshot`](crate::domain::snapshot::BoardSnapshot).
     #[must_use]
     pub fn board(filter: TaskFilter) -> Self {
         PageRequest { page: "board".to_owned(), filter, ..Self::default() }
@@ -43,7 +43,7 @@ impl PageRequest {
         PageRequest { page: "task".to_owned(), id, notice, ..Self::default() }
     }
 
-    /// A run with what it wrote so far: [`ConsoleSnapshot`].
+    /// A run with what it wrote so far: [`ConsoleSnapshot`](crate::domain::snapshot::ConsoleSnapshot).
     #[must_use]
     pub fn console(run: String) -> Self {
         PageRequest { page: "console".to_owned(), id: run, ..Self::default() }
@@ -109,6 +109,7 @@ pub async fn fetch_page(
     use crate::{
         api_context::{backend, input_id, noticed, with_status},
         backend::{rich_text::sanitize, space::Shortage},
+        domain::snapshot::ConsoleSnapshot,
     };
 
     let backend = backend()?;
@@ -141,22 +142,6 @@ pub async fn fetch_page(
     };
     let notice = backend.runners.shortage().borrow().map(Shortage::notice);
     loaded.await.map(|packed: Packed| packed.with_notice(notice)).map_err(with_status)
-}
-
-/// The board, as a filter shows it.
-///
-/// # Errors
-/// It could not be had.
-pub async fn load_board(filter: TaskFilter) -> Result<BoardSnapshot, ApiError> {
-    fetch_page(PageRequest::board(filter)).await?.open()
-}
-
-/// A run with what it wrote so far.
-///
-/// # Errors
-/// There is no such run, or it could not be had.
-pub async fn load_console(run: String) -> Result<ConsoleSnapshot, ApiError> {
-    fetch_page(PageRequest::console(run)).await?.open()
 }
 
 #[cfg(test)]

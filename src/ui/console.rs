@@ -13,15 +13,15 @@ pub mod transcript;
 pub mod window;
 
 use crate::{
-    api::{error::ApiError, pages::load_console},
+    api::{error::ApiError, packed::Packed, pages::PageRequest},
     domain::{
-        event::StreamEvent,
+        event::{StreamEvent, TaskEvent},
         id::RunId,
         number::counted,
         run::{Run, RunStatus},
         snapshot::ConsoleSnapshot,
     },
-    ui::hooks::live::{Live, Sink, SinkOptions, use_live},
+    ui::hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
 };
 use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
@@ -35,7 +35,6 @@ use std::{
     cell::{Cell, RefCell},
     ops::Range,
     rc::Rc,
-    time::Duration,
 };
 use transcript::Transcript;
 
@@ -54,6 +53,9 @@ pub fn Console(
     /// Whether it is what the page is for.
     #[prop(optional)]
     fill: bool,
+    /// Called where the run is gone.
+    #[prop(optional)]
+    on_missing: Option<Callback<ApiError>>,
 ) -> impl IntoView {
     let id = snapshot.run.id;
     let transcript = Transcript::new(&snapshot);
@@ -74,7 +76,6 @@ pub fn Console(
     let loading = RwSignal::new(Loading::Idle);
     let parts = Parts { scroller: NodeRef::new(), sizer: NodeRef::new(), rows: NodeRef::new(), probe: NodeRef::new() };
     let drawing = StoredValue::new(None::<SendWrapper<Rc<Drawing>>>);
-    let live = use_live();
 
     let check = RwSignal::new(Check::Unknown);
     let runs = Memo::new(move |_| run.with(|run| run.status == RunStatus::Running));
@@ -85,15 +86,15 @@ pub fn Console(
         let elements = parts.elements().filter(|_| has_terminal && runs.get());
         teller.set_value(elements.map(|elements| SendWrapper::new(SizeTeller::new(elements, id))));
     });
-    let mut start = Some((snapshot, transcript, drawn));
+    let mut start = Some((transcript, drawn));
     Effect::new(move |_| {
         let Some(elements) = parts.elements() else { return };
-        let Some((snapshot, transcript, drawn)) = start.take() else { return };
+        let Some((transcript, drawn)) = start.take() else { return };
         let wants_more = Box::new(move || load_earlier(drawing, id, loading));
         let made = Drawing::new(elements, transcript, drawn, report, wants_more);
         drawing.set_value(Some(SendWrapper::new(made)));
-        listen(live, &snapshot, Shown { run, drawing, check });
     });
+    keep_up(&snapshot, Shown { run, drawing, check }, on_missing);
     on_cleanup(move || {
         teller.try_update_value(Option::take);
         drawing.try_update_value(Option::take);
@@ -229,85 +230,95 @@ struct Shown {
 }
 
 /// Goes on with the page's stream from the snapshot's cursor, and with a new snapshot where that cannot be.
-fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
-    let id = snapshot.run.id;
-    let sink = Rc::new(Cell::new(None::<Sink>));
+fn keep_up(snapshot: &ConsoleSnapshot, shown: Shown, on_missing: Option<Callback<ApiError>>) {
+    let (id, task) = (snapshot.run.id, snapshot.run.task_id);
     let copy = Rc::new(RefCell::new(OwnCopy::new(snapshot)));
-    if let Some(true) = is_whole(&copy, &snapshot.run) {
-        shown.check.try_set(Check::Verified);
-    }
-    let reload = {
-        let (sink, copy) = (Rc::clone(&sink), Rc::clone(&copy));
-        move |to_mend| {
-            if let Some(sink) = sink.get() {
-                spawn_local(load_anew(id, shown, Rc::clone(&copy), sink, to_mend));
-            }
+    let is_verified = is_whole(&copy, &snapshot.run) == Some(true);
+    Effect::new(move |_| {
+        if is_verified {
+            shown.check.try_set(Check::Verified);
+        }
+    });
+    // Whether a snapshot is fetched because the copy differs.
+    let differs = Rc::new(Cell::new(false));
+    // Which runs are known to wait no longer.
+    let left = Rc::new(RefCell::new(Vec::new()));
+    let missing = move |error| {
+        if let Some(on_missing) = on_missing {
+            on_missing.try_run(error);
         }
     };
-    let mend = reload.clone();
-    // Which runs are known to wait no longer.
-    let left = RefCell::new(Vec::new());
-    let on_event = move |event: &StreamEvent, _: &_| match event {
-        StreamEvent::Output(output) if output.run == id => {
-            copy.borrow_mut().push(output);
-            if let Some(drawing) = existing(shown.drawing) {
-                drawing.push(output);
-            }
+    let open = {
+        let (copy, differs, left) = (Rc::clone(&copy), Rc::clone(&differs), Rc::clone(&left));
+        move |packed: Packed| {
+            let snapshot: ConsoleSnapshot = packed.open()?;
+            let (copy, differs, left) = (Rc::clone(&copy), Rc::clone(&differs), Rc::clone(&left));
+            let cursor = snapshot.cursor.clone();
+            let show = move || {
+                copy.replace(OwnCopy::new(&snapshot));
+                left.borrow_mut().clear();
+                shown.check.try_set(match is_whole(&copy, &snapshot.run) {
+                    Some(false) => Check::Differs,
+                    _ if differs.take() => Check::Mended,
+                    Some(true) => Check::Verified,
+                    None => Check::Unknown,
+                });
+                if let Some(drawing) = existing(shown.drawing) {
+                    drawing.with_transcript(|transcript| *transcript = Transcript::new(&snapshot));
+                }
+                shown.run.try_set(snapshot.run);
+            };
+            Ok(Fetched { cursor, show: Box::new(show) })
         }
-        StreamEvent::Run(now) if now.id == id => {
-            shown.run.try_set((**now).clone());
-        }
-        StreamEvent::Run(other) if other.has_left_queue() && !left.borrow().contains(&other.id) => {
-            left.borrow_mut().push(other.id);
-            if shown.run.try_with_untracked(|run| run.ahead.is_some()) == Some(true) {
-                shown.run.try_update(|run| run.hear(other));
+    };
+    let on_event = move |event: &StreamEvent, _: &_| {
+        match event {
+            StreamEvent::Output(output) if output.run == id => {
+                copy.borrow_mut().push(output);
+                if let Some(drawing) = existing(shown.drawing) {
+                    drawing.push(output);
+                }
             }
-        }
-        StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
-            Some(false) => mend(true),
-            is => {
-                shown.check.try_set(if is.is_some() { Check::Verified } else { Check::Unknown });
+            StreamEvent::Run(now) if now.id == id => {
+                shown.run.try_update(|run| {
+                    // No event says how many are before it.
+                    let ahead = run.ahead.filter(|_| now.status == RunStatus::Queued);
+                    *run = Run { ahead, ..(**now).clone() };
+                });
             }
-        },
-        _ => {}
+            StreamEvent::Run(other) if other.has_left_queue() && !left.borrow().contains(&other.id) => {
+                left.borrow_mut().push(other.id);
+                if shown.run.try_with_untracked(|run| run.ahead.is_some()) == Some(true) {
+                    shown.run.try_update(|run| run.hear(other));
+                }
+            }
+            StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
+                Some(false) => differs.set(true),
+                is => {
+                    shown.check.try_set(if is.is_some() { Check::Verified } else { Check::Unknown });
+                }
+            },
+            StreamEvent::Task(event) => {
+                if matches!(&**event, TaskEvent::Deleted { id, .. } if *id == task) {
+                    missing(ApiError::NoSuchRun);
+                }
+            }
+            _ => {}
+        }
+        differs.get()
     };
     let runs = if snapshot.run.status.is_final() { Vec::new() } else { vec![id] };
-    let options = SinkOptions::new(snapshot.cursor.clone()).runs(Signal::stored(runs)).on_event(on_event).on_reset(move || reload(false));
-    sink.set(Some(live.sink(options)));
+    use_snapshot(SnapshotOptions {
+        cursor: snapshot.cursor.clone(),
+        runs,
+        request: Box::new(move || PageRequest::console(id.to_string())),
+        open: Box::new(open),
+        on_event: Box::new(on_event),
+        on_missing: Box::new(missing),
+    });
 }
 
 /// Whether the copy is all of a run that is over; none where that is not known, or it goes on.
 fn is_whole(copy: &RefCell<OwnCopy>, run: &Run) -> Option<bool> {
     copy.borrow().is(run.bytes, run.digest.as_deref()?)
-}
-
-/// Loads a snapshot until one comes, and shows it in place of what was known.
-async fn load_anew(id: RunId, shown: Shown, copy: Rc<RefCell<OwnCopy>>, sink: Sink, to_mend: bool) {
-    let mut pause = Duration::from_secs(1);
-    loop {
-        match load_console(id.to_string()).await {
-            Ok(snapshot) => {
-                let Some(drawing) = existing(shown.drawing) else { return };
-                copy.replace(OwnCopy::new(&snapshot));
-                shown.check.try_set(match is_whole(&copy, &snapshot.run) {
-                    Some(false) => Check::Differs,
-                    _ if to_mend => Check::Mended,
-                    Some(true) => Check::Verified,
-                    None => Check::Unknown,
-                });
-                drawing.with_transcript(|transcript| *transcript = Transcript::new(&snapshot));
-                shown.run.try_set(snapshot.run);
-                sink.restart(snapshot.cursor);
-                return;
-            }
-            Err(ApiError::NoSuchRun | ApiError::NoSuchTask | ApiError::SignedOut) => return,
-            Err(_) => {
-                earlier::wait(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(30));
-                if existing(shown.drawing).is_none() {
-                    return;
-                }
-            }
-        }
-    }
 }

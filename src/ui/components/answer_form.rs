@@ -36,14 +36,18 @@ pub fn AnswerForm(
     }
 }
 
-/// The choices alone, for a list; nothing where the task asks for words.
-#[component]
-pub fn QuickAnswer(
-    /// The task.
-    task: Task,
-) -> impl IntoView {
-    let choices = choices(&task);
-    (!choices.is_empty()).then(|| form(task.id.to_string(), choices, true))
+/// The choices of a task as one text, which changes when they do; none where there is nothing to choose from in a list.
+#[must_use]
+pub fn quick_choices(task: &Task) -> Option<String> {
+    let choices = if task.needs_answer() { choices(task) } else { Vec::new() };
+    let texts: Vec<_> = choices.iter().map(|choice| format!("{}\u{0}{}\u{0}{}\u{0}", choice.label, choice.value, choice.primary)).collect();
+    (!texts.is_empty()).then(|| texts.concat())
+}
+
+/// The choices alone, for a list.
+#[must_use]
+pub fn quick_answer(task: &Task) -> AnyView {
+    form(task.id.to_string(), choices(task), true)
 }
 
 fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {

@@ -5,7 +5,7 @@ use super::{
     labels::{percent_encoded, spaced},
     list::List,
 };
-use crate::domain::{filter::TaskFilter, snapshot::BoardSnapshot, task::Task};
+use crate::domain::{filter::TaskFilter, filtered_tasks::FilterWords};
 use leptos::{
     ev::SubmitEvent,
     html::{Input, Select},
@@ -15,43 +15,12 @@ use leptos::{
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use std::time::Duration;
 
-/// What there is to choose from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Words {
-    statuses: Vec<String>,
-    scopes: Vec<String>,
-    tags: Vec<String>,
-    kinds: Vec<String>,
-}
-
-impl Words {
-    /// The words of a snapshot.
-    #[must_use]
-    pub fn of(snapshot: &BoardSnapshot) -> Self {
-        let BoardSnapshot { statuses, scopes, tags, kinds, .. } = snapshot.clone();
-        Words { statuses, scopes, tags, kinds }
-    }
-
-    /// Adds those of a task.
-    pub fn learn(&mut self, task: &Task) {
-        let learn = |words: &mut Vec<String>, word: &str| {
-            if let Err(place) = words.binary_search_by(|known| known.as_str().cmp(word)) {
-                words.insert(place, word.to_owned());
-            }
-        };
-        learn(&mut self.statuses, &task.status);
-        learn(&mut self.kinds, &task.kind);
-        task.scope.iter().for_each(|scope| learn(&mut self.scopes, scope));
-        task.tags.iter().for_each(|tag| learn(&mut self.tags, tag));
-    }
-}
-
 /// One of the filter's words: what there is to choose from, and where the choice stands.
 #[derive(Clone, Copy)]
 struct Member {
     label: &'static str,
     name: &'static str,
-    known: fn(&Words) -> &Vec<String>,
+    known: fn(&FilterWords) -> &Vec<String>,
     chosen: fn(&mut TaskFilter) -> &mut String,
 }
 
@@ -69,7 +38,7 @@ pub fn BoardFilter(
     filter: Memo<TaskFilter>,
     /// What there is to choose from.
     #[prop(into)]
-    words: Signal<Words>,
+    words: Signal<FilterWords>,
 ) -> impl IntoView {
     let navigate = use_navigate();
     let text = NodeRef::<Input>::new();

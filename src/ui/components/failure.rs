@@ -1,21 +1,38 @@
 //! What a page shows in place of what could not be had.
 
 use super::fixed::fixed;
-use crate::api::error::ApiError;
+use crate::{api::error::ApiError, ui::hooks::effect::effect};
 use leptos::prelude::*;
 use leptos_meta::Title;
+use std::time::Duration;
 
-/// A page that is not there, or could not be loaded: what is wrong, and what can be done now.
+/// How long until it is tried again, at first and at the most. It doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A page that is not there, or could not be loaded: what is wrong, and what can be done now. What may be there in a while is tried
+/// again without being asked for.
 #[component]
 pub fn Failure(
     /// What is wrong.
     error: ApiError,
+    /// How often it was tried in vain before.
+    times: u32,
     /// Called to try again.
     #[prop(into)]
     retry: Callback<()>,
 ) -> impl IntoView {
     let heading = if error.is_missing() { "Not found" } else { "This page could not be loaded" };
     let can_retry = !error.is_missing() && error != ApiError::SignedOut;
+    let pause = (FIRST_PAUSE * 2_u32.pow(times.min(8))).min(LONGEST_PAUSE);
+    effect(move || {
+        if !can_retry {
+            return;
+        }
+        if let Ok(timeout) = set_timeout_with_handle(move || retry.run(()), pause) {
+            on_cleanup(move || timeout.clear());
+        }
+    });
     view! {
         <Title text=heading/>
         <section class="failure">

@@ -2,15 +2,11 @@
 
 use super::rows;
 use crate::{
-    api::pages::load_console,
-    domain::{cursor::Cursor, event::StreamEvent, id::RunId, terminal::Screen},
-    ui::hooks::{
-        effect::effect,
-        live::{Sink, SinkOptions, use_live},
-    },
+    api::pages::PageRequest,
+    domain::{cursor::Cursor, event::StreamEvent, id::RunId, snapshot::ConsoleSnapshot, terminal::Screen},
+    ui::hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
 };
-use leptos::{prelude::*, task::spawn_local};
-use std::{cell::Cell, rc::Rc};
+use leptos::prelude::*;
 
 /// The last `lines` lines of a run's output. What comes before is a matter for its console.
 ///
@@ -30,7 +26,6 @@ pub fn ConsoleTail(
 ) -> impl IntoView {
     let screen = StoredValue::new(Screen::of(&text));
     let html = RwSignal::new(screen.with_value(|screen| last_rows(screen, lines)));
-    let live = use_live();
     let drawn = StoredValue::new(true);
     let draw_soon = move || {
         if drawn.try_update_value(|drawn| std::mem::replace(drawn, false)) == Some(true) {
@@ -44,32 +39,28 @@ pub fn ConsoleTail(
             });
         }
     };
-    effect(move || {
-        let sink = Rc::new(Cell::new(None::<Sink>));
-        let on_event = move |event: &StreamEvent, _: &Cursor| {
+    use_snapshot(SnapshotOptions {
+        cursor,
+        runs: vec![run],
+        request: Box::new(move || PageRequest::console(run.to_string())),
+        open: Box::new(move |packed| {
+            let ConsoleSnapshot { cursor, text, .. } = packed.open()?;
+            let show = move || {
+                screen.try_set_value(Screen::of(&text));
+                draw_soon();
+            };
+            Ok(Fetched { cursor, show: Box::new(show) })
+        }),
+        on_event: Box::new(move |event, _| {
             if let StreamEvent::Output(output) = event
                 && output.run == run
             {
                 screen.try_update_value(|screen| screen.feed(&output.text));
                 draw_soon();
             }
-        };
-        let on_reset = {
-            let sink = Rc::clone(&sink);
-            move || {
-                let Some(sink) = sink.get() else { return };
-                spawn_local(async move {
-                    // where there is none, the list that this stands in has its own way to start anew
-                    if let Ok(snapshot) = load_console(run.to_string()).await {
-                        screen.try_set_value(Screen::of(&snapshot.text));
-                        draw_soon();
-                        sink.restart(snapshot.cursor);
-                    }
-                });
-            }
-        };
-        let options = SinkOptions::new(cursor.clone()).runs(Signal::stored(vec![run])).on_event(on_event).on_reset(on_reset);
-        sink.set(Some(live.sink(options)));
+            false
+        }),
+        on_missing: Box::new(|_| {}),
     });
     view! { <div class="console-tail" style=format!("--rows: {lines}") inner_html=html></div> }
 }

@@ -1,26 +1,22 @@
 //! The board: every task, by a filter that lives in the page's address.
 
 use crate::{
-    api::pages::{PageRequest, load_board},
-    domain::{
-        board::Board,
-        event::{StreamEvent, TaskEvent},
-        filter::TaskFilter,
-        snapshot::BoardSnapshot,
-    },
+    api::pages::PageRequest,
+    domain::{event::StreamEvent, filter::TaskFilter, filtered_tasks::FilteredTasks, snapshot::BoardSnapshot},
     ui::{
         components::{
-            board_filter::{BoardFilter, Words},
+            board_filter::BoardFilter,
             loaded::Loaded,
-            task_card::TaskList,
+            task_card::{FindItem, TaskList},
         },
-        hooks::use_board::use_board,
+        hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
     },
 };
 use js_sys::JsString;
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
+use std::sync::Arc;
 
 /// The page's route. Its code is a chunk of its own, which the browser loads when it first shows such a page.
 pub struct BoardRoute;
@@ -53,72 +49,62 @@ fn BoardPage() -> impl IntoView {
 #[component]
 fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
     let filter = use_filter();
-    let total = RwSignal::new(snapshot.total);
-    let words = RwSignal::new(Words::of(&snapshot));
-    let kept = move |board: &mut Board, event: &StreamEvent| {
-        let StreamEvent::Task(event) = event else { return };
-        if let TaskEvent::Changed(task) = &**event {
-            words.try_update(|words| words.learn(task));
-        }
-        if let Some(filter) = filter.try_get_untracked() {
-            board.tasks.retain(|task| filter.matches_by(task, |text| JsString::from(text).to_lower_case().into()));
-        }
-    };
-    let shown = RwSignal::new(snapshot.tasks.len());
-    let changed = move |board: &mut Board, event: &StreamEvent| {
-        kept(board, event);
-        let now = board.tasks.len();
-        let before = shown.try_get_untracked().unwrap_or(now);
-        total.try_update(|total| *total = total.saturating_add(now as u64).saturating_sub(before as u64));
-        shown.try_set(now);
-    };
-    let taken = move |snapshot: BoardSnapshot| {
-        total.try_set(snapshot.total);
-        shown.try_set(snapshot.tasks.len());
-        words.try_set(Words::of(&snapshot));
-        (snapshot.cursor, Board::new(snapshot.tasks, Vec::new()))
-    };
-    let reload = move || async move { load_board(filter.try_get_untracked().unwrap_or_default()).await.map(taken) };
-    let failed = RwSignal::new(None::<String>);
-    let known = use_board(snapshot.cursor, Board::new(snapshot.tasks, Vec::new()), changed, reload);
+    let cursor = snapshot.cursor.clone();
+    let tasks = RwSignal::new(FilteredTasks::new(snapshot, filter.get_untracked()));
+    let snapshots = use_snapshot(SnapshotOptions {
+        cursor,
+        runs: Vec::new(),
+        request: Box::new(move || PageRequest::board(filter.try_get_untracked().unwrap_or_default())),
+        open: Box::new(move |packed| {
+            let snapshot: BoardSnapshot = packed.open()?;
+            let cursor = snapshot.cursor.clone();
+            // What is opened answers the last request, and that was made by the present filter.
+            let fetched = FilteredTasks::new(snapshot, filter.try_get_untracked().unwrap_or_default());
+            let show = move || drop(tasks.try_set(fetched));
+            Ok(Fetched { cursor, show: Box::new(show) })
+        }),
+        on_event: Box::new(move |event, _| {
+            let StreamEvent::Task(event) = event else { return false };
+            let is_stale = tasks.try_update(|tasks| {
+                tasks.apply(event, |text| JsString::from(text).to_lower_case().into());
+                tasks.is_stale()
+            });
+            is_stale == Some(true)
+        }),
+        on_missing: Box::new(|_| {}),
+    });
     Effect::new(move |last: Option<TaskFilter>| {
         let now = filter.get();
         if last.is_some_and(|last| last != now) {
-            let asked = now.clone();
-            spawn_local(async move {
-                let answer = load_board(asked.clone()).await;
-                // An answer that was overtaken by another filter says nothing any more.
-                if filter.try_get_untracked() != Some(asked) {
-                    return;
-                }
-                match answer {
-                    Ok(snapshot) => {
-                        failed.try_set(None);
-                        let (cursor, board) = taken(snapshot);
-                        known.replace(cursor, board);
-                    }
-                    Err(error) => {
-                        failed.try_set(Some(error.to_string()));
-                    }
-                }
-            });
+            snapshots.refetch();
         }
         now
     });
-    let tasks = Memo::new(move |_| known.board.with(|board| board.tasks.iter().map(|task| (task.clone(), None)).collect()));
-    let is_empty = Memo::new(move |_| known.board.with(|board| board.tasks.is_empty()));
-    let count = move || match (total.get(), known.board.with(|board| board.tasks.len())) {
+    // Why what was asked for is not shown yet.
+    let missing = move || {
+        let is_other = tasks.with(|tasks| filter.with(|filter| filter != tasks.filter()));
+        Some(snapshots.error.get()).filter(|error| is_other && !error.is_empty())
+    };
+    let keys = move || tasks.with(|tasks| tasks.shown().map(|task| task.id.to_string()).collect());
+    let find: FindItem = Arc::new(move |id| tasks.with(|tasks| Some((tasks.task(id)?.clone(), None))));
+    let words = Memo::new(move |_| tasks.with(|tasks| tasks.words().clone()));
+    let shown = move || tasks.with(|tasks| tasks.shown().count());
+    let is_empty = Memo::new(move |_| shown() == 0);
+    let count = move || match (tasks.with(FilteredTasks::total), shown()) {
         (1, _) => "1 task".to_owned(),
         (total, shown) if total > shown as u64 => format!("{total} tasks, the newest {shown} shown"),
         (total, _) => format!("{total} tasks"),
     };
     view! {
         <BoardFilter filter words/>
-        {move || failed.get().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
+        {move || missing().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
         <h2 class="visually-hidden">"Tasks"</h2>
         <p class="board-count" role="status">{move || count()}</p>
-        <TaskList tasks/>
-        {move || is_empty.get().then(|| view! { <EmptyBoard is_filtered=Signal::derive(move || !filter.with(TaskFilter::is_empty))/> })}
+        <TaskList keys=Box::new(keys) find/>
+        {move || {
+            let is_filtered = Signal::derive(move || !filter.with(TaskFilter::is_empty));
+            is_empty.get().then(|| view! { <EmptyBoard is_filtered/> })
+        }}
     }
 }
 

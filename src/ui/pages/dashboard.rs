@@ -1,23 +1,31 @@
 //! The first page: the prompt box, what needs an answer, what runs, and what was there lately.
 
 use crate::{
-    api::{
-        pages::{DashboardData, PageRequest, fetch_page},
-        runs::PromptDraft,
+    api::pages::{DashboardData, PageRequest},
+    domain::{
+        board::Board,
+        cursor::Cursor,
+        event::StreamEvent,
+        id::{RunId, TaskId},
+        run::Run,
+        snapshot::{DashboardSnapshot, RunTail},
     },
-    domain::{board::Board, cursor::Cursor, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task},
     ui::{
-        components::{examples::Examples, list::List, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
-        hooks::use_board::{UseBoard, use_board},
+        components::{
+            examples::Examples,
+            list::List,
+            loaded::Loaded,
+            prompt_form::PromptForm,
+            run_card::RunCard,
+            task_card::{FindItem, TaskList},
+        },
+        hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
     },
 };
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use std::sync::Arc;
-
-/// How many finished tasks are listed; the rest is on the board.
-const RECENT: usize = 30;
 
 /// The page.
 #[component]
@@ -38,54 +46,96 @@ pub fn DashboardPage() -> impl IntoView {
 fn Dashboard(data: DashboardData) -> impl IntoView {
     let DashboardData { snapshot, notice } = data;
     let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id } = snapshot;
-    let (draft, refusal) = notice.map_or((PromptDraft::default(), None), |notice| (notice.draft.unwrap_or_default(), Some(notice.error)));
-    let reload = || async { fetch_page(PageRequest::dashboard(String::new())).await?.open().map(board_of) };
-    let UseBoard { board, first_heard, .. } = use_board(cursor.clone(), Board::new(tasks, runs), |_, _| {}, reload);
+    let draft = notice.map(|notice| (notice.draft.unwrap_or_default(), Some(notice.error)));
+    let (draft, refusal) = draft.unwrap_or_default();
+    let board = RwSignal::new(Board::new(tasks, runs));
+    let tails = StoredValue::new(Tails { cursor: cursor.clone(), texts: tails, begun: Vec::new() });
+    use_snapshot(SnapshotOptions {
+        cursor,
+        runs: Vec::new(),
+        request: Box::new(|| PageRequest::dashboard(String::new())),
+        open: Box::new(move |packed| {
+            let DashboardSnapshot { cursor, tasks, runs, tails: texts, .. } = packed.open::<DashboardData>()?.snapshot;
+            let begins = Tails { cursor: cursor.clone(), texts, begun: Vec::new() };
+            let show = move || {
+                tails.try_set_value(begins);
+                board.try_set(Board::new(tasks, runs));
+            };
+            Ok(Fetched { cursor, show: Box::new(show) })
+        }),
+        on_event: Box::new(move |event, at| {
+            if let StreamEvent::Run(run) = event {
+                let is_known = board.try_with_untracked(|board| board.runs.iter().any(|known| known.id == run.id));
+                if is_known == Some(false) {
+                    tails.try_update_value(|tails| tails.begun.push((run.id, at.clone())));
+                }
+            }
+            let is_stale = board.try_update(|board| {
+                match event {
+                    StreamEvent::Task(event) => board.apply_task((**event).clone()),
+                    StreamEvent::Run(run) => board.apply_run((**run).clone()),
+                    _ => {}
+                }
+                board.is_stale()
+            });
+            is_stale == Some(true)
+        }),
+        on_missing: Box::new(|_| {}),
+    });
 
     let is_empty = Memo::new(move |_| board.with(|board| board.tasks.is_empty()));
-    let asking = Memo::new(move |_| board.with(|board| listed(board, |task, _| task.needs_answer())));
-    let working = move || {
-        board.with(|board| board.runs.iter().filter(|run| !run.status.is_final()).map(|run| run.id.to_string()).collect::<Vec<_>>())
-    };
-    let recent = Memo::new(move |_| {
-        board.with(|board| {
-            let mut recent = listed(board, |task, run| !task.needs_answer() && run.is_none_or(|run| run.status.is_final()));
-            recent.truncate(RECENT);
-            recent
-        })
-    });
+    let asking = move || board.with(|board| board.asking.iter().map(TaskId::to_string).collect());
+    let recent = move || board.with(|board| board.recent.iter().map(TaskId::to_string).collect());
+    let running = move || board.with(|board| board.running.iter().map(RunId::to_string).collect());
+    let find = move || -> FindItem { Arc::new(move |id| board.with(|board| Some((board.task(id)?.clone(), board.last_run(id).cloned())))) };
     let run_card = move |id: String| {
         let id: RunId = id.parse().ok()?;
-        let tail = tails.iter().find(|tail| tail.run == id).map(|tail| tail.text.clone());
-        let begun = first_heard.try_with_value(|first| first.iter().find(|(run, _)| *run == id).map(|(_, at)| at.clone())).flatten();
+        let (cursor, text) = tails.try_with_value(|tails| tails.of(id))?;
         let of_board = move |board: &Board| board.runs.iter().find(|run| run.id == id).cloned();
         let first = board.with_untracked(of_board)?;
         let task = first.task_id;
         let run = Memo::new(move |last: Option<&Run>| board.with(of_board).or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
         let title = Memo::new(move |_| {
-            let named = board.with(|board| board.tasks.iter().find(|known| known.id == task).map(|task| task.title.clone()));
+            let named = board.with(|board| board.task(task).map(|task| task.title.clone()));
             named.unwrap_or_else(|| run.with(|run| run.prompt.lines().next().unwrap_or_default().to_owned()))
         });
-        let cursor = if tail.is_some() { cursor.clone() } else { begun.unwrap_or_else(|| cursor.clone()) };
-        Some(view! { <RunCard run title cursor text=tail.unwrap_or_default()/> }.into_any())
+        Some(view! { <RunCard run title cursor text/> }.into_any())
     };
     view! {
         <h1 class="visually-hidden">"Dashboard"</h1>
         <PromptForm runners request_id=request_id.clone() draft refusal/>
         {move || is_empty.get().then(|| view! { <Examples request_id=request_id.clone()/> }.into_any())}
         <div class="dashboard">
-            <Section name="Needs an answer" id="asking" count=Arc::new(move || asking.with(Vec::len))>
-                <TaskList tasks=asking answerable=true/>
+            <Section name="Needs an answer" id="asking" count=Arc::new(move || board.with(|board| board.asking.len()))>
+                <TaskList keys=Box::new(asking) find=find() answerable=true/>
             </Section>
-            <Section name="Running" id="working" count=Arc::new(move || working().len())>
+            <Section name="Running" id="working" count=Arc::new(move || board.with(|board| board.running.len()))>
                 <ul class="task-list">
-                    <List keys=Box::new(working) item=Box::new(move |id| view! { <li>{run_card(id)}</li> }.into_any())/>
+                    <List keys=Box::new(running) item=Box::new(move |id| view! { <li>{run_card(id)}</li> }.into_any())/>
                 </ul>
             </Section>
-            <Section name="Recent" id="recent" count=Arc::new(move || recent.with(Vec::len))>
-                <TaskList tasks=recent/>
+            <Section name="Recent" id="recent" count=Arc::new(move || board.with(|board| board.recent.len()))>
+                <TaskList keys=Box::new(recent) find=find()/>
             </Section>
         </div>
+    }
+}
+
+/// Where the output of a run is taken up that is not shown yet.
+struct Tails {
+    /// Where the snapshot ends.
+    cursor: Cursor,
+    /// What it has of each run.
+    texts: Vec<RunTail>,
+    /// Of each run that was first heard of in the stream: where that was. Its output comes after it.
+    begun: Vec<(RunId, Cursor)>,
+}
+
+impl Tails {
+    fn of(&self, run: RunId) -> (Cursor, String) {
+        let begun = self.begun.iter().find(|(begun, _)| *begun == run).map(|(_, at)| at.clone());
+        let text = self.texts.iter().find(|tail| tail.run == run).map(|tail| tail.text.clone());
+        (begun.unwrap_or_else(|| self.cursor.clone()), text.unwrap_or_default())
     }
 }
 
@@ -108,13 +158,4 @@ fn Section(
             {children()}
         </section>
     }
-}
-
-fn board_of(DashboardData { snapshot, .. }: DashboardData) -> (Cursor, Board) {
-    (snapshot.cursor, Board::new(snapshot.tasks, snapshot.runs))
-}
-
-fn listed(board: &Board, is_wanted: impl Fn(&Task, Option<&Run>) -> bool) -> Vec<(Task, Option<Run>)> {
-    let with_run = |task: &Task| (task.clone(), board.last_run(task.id).cloned());
-    board.tasks.iter().map(with_run).filter(|(task, run)| is_wanted(task, run.as_ref())).collect()
 }

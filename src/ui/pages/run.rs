@@ -4,7 +4,11 @@ use crate::{
     api::pages::PageRequest,
     domain::snapshot::ConsoleSnapshot,
     ui::{
-        components::{loaded::Loaded, run_again::RepeatedRun, time::Time},
+        components::{
+            loaded::{Loaded, PageResource, say_missing},
+            run_again::RepeatedRun,
+            time::Time,
+        },
         console::Console,
     },
 };
@@ -30,11 +34,17 @@ impl LazyRoute for RunRoute {
 fn RunPage() -> impl IntoView {
     let params = use_params_map();
     let request = move || PageRequest::console(params.with(|params| params.get("id").unwrap_or_default()));
-    view! { <Loaded request=Box::new(request) view=|packed, _| packed.open().map(|snapshot| view! { <RunConsole snapshot/> }.into_any())/> }
+    view! {
+        <Loaded
+            request=Box::new(request)
+            view=|packed, resource| packed.open().map(|snapshot| view! { <RunConsole snapshot resource/> }.into_any())
+        />
+    }
 }
 
 #[component]
-fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
+fn RunConsole(snapshot: ConsoleSnapshot, resource: PageResource) -> impl IntoView {
+    let on_missing = Callback::new(move |error| say_missing(resource)(error));
     let run = snapshot.run.clone();
     let title = run.prompt.lines().next().unwrap_or_default().to_owned();
     view! {
@@ -49,7 +59,7 @@ fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
                     <RepeatedRun run=run.clone()/>
                 </p>
             </header>
-            <Console snapshot fill=true/>
+            <Console snapshot fill=true on_missing/>
         </div>
     }
 }

@@ -1,23 +1,34 @@
 //! One task: what it is about, what came of it, what can be answered, and the console of its newest run.
 
 use crate::{
-    api::pages::{PageRequest, TaskData, fetch_page},
+    api::{
+        error::ApiError,
+        pages::{PageRequest, TaskData},
+    },
     domain::{
+        board::put_run,
         event::{StreamEvent, TaskEvent},
+        id::RunId,
         run::Run,
         snapshot::TaskSnapshot,
         task::Task,
     },
     ui::{
         components::{
-            answer_form::AnswerForm, details::TaskDetails, elapsed::Elapsed, labels::StatusBadge, loaded::Loaded, run_again::RunAgain,
+            answer_form::AnswerForm,
+            details::TaskDetails,
+            elapsed::Elapsed,
+            labels::StatusBadge,
+            list::List,
+            loaded::{Loaded, PageResource, say_missing},
+            run_again::RunAgain,
             time::Time,
         },
         console::Console,
-        hooks::live::{SinkOptions, use_live},
+        hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
     },
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{
     LazyRoute,
@@ -47,66 +58,61 @@ fn TaskPage() -> impl IntoView {
     view! {
         <Loaded
             request=Box::new(request)
-            view=|packed, resource| packed.open().map(|data| view! { <TaskView data reload=move |()| resource.refetch()/> }.into_any())
+            view=|packed, resource| packed.open().map(|data| view! { <TaskView data resource/> }.into_any())
         />
     }
 }
 
 #[component]
-fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView {
+fn TaskView(data: TaskData, resource: PageResource) -> impl IntoView {
     let TaskData { snapshot, raw, notice } = data;
     let TaskSnapshot { cursor, task, output_html, runs, console } = snapshot;
     let id = task.id;
     let raw = RwSignal::new(raw);
     let (task, output, runs) = (RwSignal::new(task), RwSignal::new(output_html), RwSignal::new(runs));
-    let is_deleted = RwSignal::new(false);
-    let shown_run = console.as_ref().map(|console| console.run.id);
-    let live = use_live();
-    Effect::new(move |_| {
-        let options = SinkOptions::new(cursor.clone())
-            .on_event(move |event, _| match event {
-                StreamEvent::Task(event) => match &**event {
-                    TaskEvent::Changed(changed) if changed.id == id => {
-                        task.try_set(changed.clone());
-                        // The stream carries no rich output, which may have changed as well.
-                        spawn_local(async move {
-                            let Ok(packed) = fetch_page(PageRequest::task(id.to_string(), String::new())).await else { return };
-                            if let Ok(now) = packed.open::<TaskData>() {
-                                task.try_set(now.snapshot.task);
-                                output.try_set(now.snapshot.output_html);
-                                raw.try_set(now.raw);
-                            }
-                        });
-                    }
-                    TaskEvent::Deleted { id: gone, .. } if *gone == id => {
-                        is_deleted.try_set(true);
-                    }
-                    _ => {}
-                },
-                StreamEvent::Run(run) if run.task_id == id => {
-                    let is_new = runs.try_update(|runs| match runs.iter_mut().find(|known| known.id == run.id) {
-                        Some(known) => {
-                            *known = (**run).clone();
-                            false
-                        }
-                        None => {
-                            runs.insert(0, (**run).clone());
-                            true
-                        }
-                    });
-                    // Its console begins with a snapshot of its own.
-                    if is_new == Some(true) {
-                        reload.run(());
-                    }
+    // The newest run as its console begins: from there the console goes on by itself.
+    let console = RwSignal::new(console);
+    let shown_run = Memo::new(move |_| console.with(|console| console.as_ref().map(|console| console.run.id)));
+    let say_gone = say_missing(resource);
+    use_snapshot(SnapshotOptions {
+        cursor,
+        runs: Vec::new(),
+        request: Box::new(move || PageRequest::task(id.to_string(), String::new())),
+        open: Box::new(move |packed| {
+            let TaskData { snapshot, raw: now_raw, .. } = packed.open()?;
+            let TaskSnapshot { cursor, task: now, output_html, runs: now_runs, console: newest } = snapshot;
+            let show = move || {
+                task.try_set(now);
+                output.try_set(output_html);
+                raw.try_set(now_raw);
+                runs.try_set(now_runs);
+                if newest.as_ref().map(|newest| newest.run.id) != shown_run.try_get_untracked().flatten() {
+                    console.try_set(newest);
                 }
-                _ => {}
-            })
-            .on_reset(move || reload.run(()));
-        live.sink(options);
+            };
+            Ok(Fetched { cursor, show: Box::new(show) })
+        }),
+        on_event: Box::new(move |event, _| match event {
+            StreamEvent::Task(event) => match &**event {
+                // The stream carries no rich output, which may have changed as well.
+                TaskEvent::Changed(changed) if changed.id == id => task.try_set(changed.clone()).is_none(),
+                TaskEvent::Deleted { id: gone, .. } if *gone == id => {
+                    say_gone(ApiError::NoSuchTask);
+                    false
+                }
+                _ => false,
+            },
+            // The console of a new run begins with a snapshot of its own.
+            StreamEvent::Run(run) if run.task_id == id => runs.try_update(|runs| put_run(runs, (**run).clone())) == Some(true),
+            _ => false,
+        }),
+        on_missing: say_missing(resource),
     });
     let title = Memo::new(move |_| task.with(|task| task.title.clone()));
     let kind = Memo::new(move |_| task.with(Task::is_named_by_prompt).then_some("command"));
     let asks = Memo::new(move |_| task.with(|task| task.needs_answer() || task.answer.is_some()));
+    let has_several_runs = Memo::new(move |_| runs.with(Vec::len) > 1);
+    let run_keys = move || runs.with(|runs| runs.iter().map(|run| run.id.to_string()).collect());
     view! {
         // It may be asked for once more when the page is being left.
         <Title text=move || title.try_get().unwrap_or_default()/>
@@ -116,7 +122,6 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
                 <h1 data-kind=kind>{title}</h1>
                 {move || task.with(|task| (!task.description.is_empty()).then(|| view! { <p class="lead">{task.description.clone()}</p> }))}
                 {notice.map(|notice| view! { <p class="form-error" role="alert">{notice.error.to_string()}</p> })}
-                {move || is_deleted.get().then(|| view! { <p class="form-error" role="alert">"This task was deleted."</p> })}
             </header>
             <div class="task-main">
                 {move || output.get().map(|html| view! {
@@ -131,15 +136,19 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
                         <AnswerForm task/>
                     </section>
                 })}
-                {console.map(|console| view! {
-                    // The region of that name is the console itself.
-                    <div class="panel" data-kind="console">
-                        <div class="panel-head">
-                            <h2>"Console"</h2>
-                            <RunAgain run=Signal::derive(move || runs.with(|runs| runs.iter().find(|run| Some(run.id) == shown_run).cloned()))/>
+                {move || console.get().map(|console| {
+                    let id = console.run.id;
+                    let run = Signal::derive(move || runs.with(|runs| runs.iter().find(|run| run.id == id).cloned()));
+                    view! {
+                        // The region of that name is the console itself.
+                        <div class="panel" data-kind="console">
+                            <div class="panel-head">
+                                <h2>"Console"</h2>
+                                <RunAgain run/>
+                            </div>
+                            <Console snapshot=console/>
                         </div>
-                        <Console snapshot=console/>
-                    </div>
+                    }
                 })}
                 <section class="panel" aria-labelledby="request-heading">
                     <h2 id="request-heading">"Original Request"</h2>
@@ -151,11 +160,11 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
                     <h2 id="details-heading">"Details"</h2>
                     {move || view! { <TaskDetails task=task.get()/> }}
                 </section>
-                {move || (runs.with(Vec::len) > 1).then(|| view! {
+                {move || has_several_runs.get().then(|| view! {
                     <section class="panel" aria-labelledby="runs-heading">
                         <h2 id="runs-heading">"Runs"</h2>
                         <ol class="run-list" reversed>
-                            {runs.get().into_iter().map(|run| view! { <li><RunLine run/></li> }).collect_view()}
+                            <List keys=Box::new(run_keys) item=Box::new(move |id| run_line(runs, &id).into_any())/>
                         </ol>
                     </section>
                 })}
@@ -186,14 +195,20 @@ fn original_request(task: &Task) -> impl IntoView + use<> {
 }
 
 /// One run of several.
-#[component]
-fn RunLine(run: Run) -> impl IntoView {
-    let address = format!("/runs/{}", run.id);
-    view! {
-        <a class="run-line" href=address>
-            <StatusBadge status=run.status.as_str()/>
-            <Time at=run.created_at/>
-            <Elapsed run=Memo::new(move |_| run.clone())/>
-        </a>
-    }
+fn run_line(runs: RwSignal<Vec<Run>>, id: &str) -> Option<AnyView> {
+    let id: RunId = id.parse().ok()?;
+    let of_list = move |runs: &Vec<Run>| runs.iter().find(|run| run.id == id).cloned();
+    let first = runs.with_untracked(of_list)?;
+    let created_at = first.created_at;
+    let run = Memo::new(move |last: Option<&Run>| runs.with(of_list).or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
+    let line = view! {
+        <li>
+            <a class="run-line" href=format!("/runs/{id}")>
+                {move || run.with(|run| view! { <StatusBadge status=run.status.as_str()/> })}
+                <Time at=created_at/>
+                <Elapsed run/>
+            </a>
+        </li>
+    };
+    Some(line.into_any())
 }
