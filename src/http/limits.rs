@@ -79,12 +79,13 @@ impl Default for Limits {
 
 impl Limits {
     /// As many connections as `open_files` leave, with an eighth of them, and 64 at the least, kept
-    /// for the database and for what is run; a quarter of the connections for strangers.
+    /// for the database and for what is run; half of the connections for strangers, since whoever comes back after a
+    /// restart is one for a moment.
     #[must_use]
     pub fn within_open_files(self, open_files: usize) -> Self {
         let kept = (open_files / 8).max(64);
         let connections = self.connections.min(open_files.saturating_sub(kept)).max(16);
-        Limits { connections, strangers: self.strangers.min(connections / 4), ..self }
+        Limits { connections, strangers: self.strangers.min(connections / 2), ..self }
     }
 }
 
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn the_database_and_what_is_run_keep_their_files() {
         for (open_files, connections, strangers) in
-            [(1_000_000, 16_384, 4_096), (4_096, 3_584, 896), (1_024, 896, 224), (256, 192, 48), (64, 16, 4), (0, 16, 4)]
+            [(1_000_000, 16_384, 4_096), (4_096, 3_584, 1_792), (1_024, 896, 448), (256, 192, 96), (64, 16, 8), (0, 16, 8)]
         {
             let limits = Limits::default().within_open_files(open_files);
             assert_eq!((limits.connections, limits.strangers), (connections, strangers), "{open_files}");
