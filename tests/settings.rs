@@ -34,7 +34,7 @@ impl Server {
     }
 
     async fn sign_in_as(&self, user_agent: &[u8]) -> String {
-        self.anonymous(Method::GET, &self.link().await).with_bytes("user-agent", user_agent).send().await.cookie()
+        self.link_form(&self.link().await).with_bytes("user-agent", user_agent).send().await.cookie()
     }
 
     /// A stream of the board, greeted.

@@ -133,6 +133,14 @@ impl Auth {
         Ok(secret)
     }
 
+    /// What a one-time link would be good for now; looking uses nothing up.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn link(&self, link: &str) -> Result<LinkUse, AuthError> {
+        Ok(self.store.link(Secret::hash(link)).await?)
+    }
+
     /// Uses a one-time link up and opens a session, whose token is given only here; or says why not.
     ///
     /// # Errors
@@ -284,8 +292,12 @@ mod tests {
     async fn a_link_opens_one_session() {
         let (auth, clock, _place) = auth(None).await;
         let link = auth.issue_link().await.expect("a link");
+        for _ in 0..3 {
+            assert_eq!(auth.link(link.reveal()).await.expect("works"), LinkUse::Accepted, "looking uses nothing up");
+        }
         let token = auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted");
         assert_ne!(token, link);
+        assert_eq!(auth.link(link.reveal()).await.expect("works"), LinkUse::Used);
         assert!(auth.admit(token.reveal()).await.expect("works").is_some_and(|session| !session.renewed));
         assert_eq!(auth.sign_in(link.reveal(), "").await.expect("works"), Err(LinkUse::Used));
         assert_eq!(auth.sign_in("nonsense", "").await.expect("works"), Err(LinkUse::Unknown));

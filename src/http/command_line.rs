@@ -114,6 +114,31 @@ impl DataOptions {
     }
 }
 
+impl DataOptions {
+    /// What to type for a link that signs in to this server, on this machine and as this user.
+    #[must_use]
+    pub fn sign_in_command(&self) -> String {
+        let mut command = "kontasks sign-in-link".to_owned();
+        let data = self.data.as_ref().filter(|data| DataDir::default_path().as_ref() != Some(*data));
+        for (option, path) in [("--data", data), ("--database", self.database.as_ref())] {
+            if let Some(path) = path {
+                let named = path.display().to_string();
+                // A database can be named by an address as well.
+                let is_path = !named.contains("://");
+                let absolute = std::path::absolute(path).ok().filter(|_| is_path).map(|path| path.display().to_string());
+                command.push_str(&format!(" {option} {}", quoted(&absolute.unwrap_or(named))));
+            }
+        }
+        command
+    }
+}
+
+/// As a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Says a line to whoever started the program, on standard output. That nobody listens is no reason to stop.
 pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
@@ -143,6 +168,17 @@ mod tests {
         let line = CommandLine::try_parse_from(["kontasks", "serve", "--addr", "[::1]:7"]).expect("valid");
         assert!(matches!(line.command, Some(Command::Serve(options)) if options.addr.port() == 7));
         assert!(CommandLine::try_parse_from(["kontasks", "serve", "--addr", "nonsense"]).is_err());
+    }
+
+    #[test]
+    fn the_command_for_a_link_names_what_is_not_the_default() {
+        let command = |data: Option<&str>, database: Option<&str>| {
+            DataOptions { data: data.map(PathBuf::from), database: database.map(PathBuf::from) }.sign_in_command()
+        };
+        assert_eq!(command(None, None), "kontasks sign-in-link");
+        assert_eq!(command(DataDir::default_path().as_deref().and_then(Path::to_str), None), "kontasks sign-in-link");
+        assert_eq!(command(Some("/var/lib/kontasks"), None), "kontasks sign-in-link --data /var/lib/kontasks");
+        assert_eq!(command(Some("/it's here"), Some("/b.db")), "kontasks sign-in-link --data '/it'\\''s here' --database /b.db");
     }
 
     #[test]

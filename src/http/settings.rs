@@ -2,7 +2,7 @@
 //! a sentence about what was done.
 
 use super::{
-    document, guard,
+    cookies, document,
     problem::Problem,
     sign_in::{looks_ahead, see_other},
     state::AppState,
@@ -21,7 +21,7 @@ use axum::{
     Extension, Form, Router,
     body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -162,12 +162,16 @@ fn number(text: &str) -> u64 {
 }
 
 /// One's own session is ended like any other, and this page then is for somebody else.
-async fn sign_out(State(state): State<AppState>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
+async fn sign_out(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let id = SessionId(number(&id));
     match state.auth.sign_out(id).await {
         Ok(()) if caller == Caller::Session(id) => {
-            ([(header::SET_COOKIE, guard::clear_cookie(state.backend.store.epoch()))], see_other("/sign-in?next=%2Fsettings"))
-                .into_response()
+            (cookies::clear_session(&headers, state.backend.store.epoch()), see_other("/sign-in?next=%2Fsettings")).into_response()
         }
         Ok(()) => see_other("/settings?done=signed-out"),
         Err(error) => Problem::internal(&error).into_response(),
@@ -235,9 +239,9 @@ struct Choice {
     theme: String,
 }
 
-async fn choose_theme(Form(Choice { theme }): Form<Choice>) -> Response {
+async fn choose_theme(headers: HeaderMap, Form(Choice { theme }): Form<Choice>) -> Response {
     let theme = Theme::from_word(&theme).unwrap_or_default();
-    ([(header::SET_COOKIE, theme::set_cookie(theme))], see_other("/settings?done=theme")).into_response()
+    (theme::set_cookies(&headers, theme), see_other("/settings?done=theme")).into_response()
 }
 
 #[cfg(test)]
