@@ -4,6 +4,7 @@ mod assets;
 pub mod command_line;
 mod cross_origin;
 mod document;
+mod form_token;
 mod guard;
 mod health;
 pub mod launch;

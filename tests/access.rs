@@ -76,7 +76,7 @@ async fn a_link_signs_in_once() {
     let signed_in = server.anonymous(Method::GET, &link).with("cookie", &cookie).send().await;
     assert_eq!((signed_in.status, signed_in.header("location")), (StatusCode::SEE_OTHER, "/"), "a second click is no error");
 
-    let left = server.anonymous(Method::POST, "/sign-out").with("cookie", &cookie).send().await;
+    let left = server.sign_out(&cookie).await;
     assert_eq!(left.status, StatusCode::SEE_OTHER);
     assert!(left.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(server.anonymous(Method::GET, "/api/v1/tasks").with("cookie", &cookie).send().await.status, StatusCode::UNAUTHORIZED);

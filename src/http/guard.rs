@@ -3,7 +3,7 @@
 
 use super::{problem::Problem, sign_in, state::AppState};
 use crate::{
-    backend::auth::{Admitted, Caller, SESSION_DAYS},
+    backend::auth::{Admitted, Caller, FormToken, SESSION_DAYS},
     domain::cursor::Epoch,
     ui::pages::sign_in::SignInReason,
 };
@@ -34,6 +34,9 @@ pub async fn require_sign_in(State(state): State<AppState>, mut request: Request
     };
     match admitted {
         Ok(Some(Admitted { id, renewed })) => {
+            if let Some(token) = &cookie {
+                request.extensions_mut().insert(FormToken::of_session(token));
+            }
             let renewal =
                 cookie.filter(|_| renewed).map(|token| set_cookie(state.backend.store.epoch(), &token, is_https(request.headers())));
             request.extensions_mut().insert(Caller::Session(id));

@@ -1,7 +1,7 @@
 //! Every route, and what stands in front of them, from the outside in: hardened responses, the host's name, where a request comes from,
-//! what is open to everybody, the sign-in, the size of bodies.
+//! what is open to everybody, the sign-in, the size of bodies, the form token.
 
-use super::{cross_origin, guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
+use super::{cross_origin, form_token, guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
 use axum::{
     Router,
     extract::Request,
@@ -26,6 +26,7 @@ pub fn router(state: AppState) -> Router {
         // Before the layers, which else would not stand in front of it.
         .method_not_allowed_fallback(wrong_method)
         .layer(compression())
+        .layer(from_fn_with_state(state.clone(), form_token::require))
         .layer(from_fn(security::limit_body))
         .layer(from_fn_with_state(state.clone(), guard::require_sign_in));
     let open = Router::new()
