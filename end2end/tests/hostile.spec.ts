@@ -1,10 +1,20 @@
 // Whatever a person or a program writes into any field stays a text, on every page. Without JavaScript the server has written all of it;
 // with JavaScript the page has taken it over. tests/hostile_documents.rs compares the documents element for element.
+import type { Page } from "@playwright/test";
 import { expect, test } from "../fixtures";
 import { formToken } from "../support/forms";
 import { HOSTILE, isOurs } from "../support/hostile";
 import { arrived, live } from "../support/pages";
 import type { Server } from "../support/server";
+
+/** Goes there and waits until the page has been taken over: one that is left before has loaded only half of itself. */
+async function visit(page: Page, path: string): Promise<void> {
+  await page.goto(path);
+  if (test.info().project.use.javaScriptEnabled !== false) await live(page);
+}
+
+/** Every so manieth text, where all of them would only cost time: tests/hostile_documents.rs puts each one into everything. */
+const some = (step: number) => HOSTILE.filter((_, index) => index % step === 0);
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const title = (text: string) => `${text} · Kontasks`;
@@ -33,12 +43,12 @@ test("tasks", async ({ signedIn: page, server }) => {
   const ids = [];
   for (const text of HOSTILE) ids.push((await server.api.post(taskOf(text))).id);
   for (const path of ["/", "/tasks"]) {
-    await page.goto(path);
+    await visit(page, path);
     await expect(page.locator(".task-card").first()).toBeVisible();
     await isOurs(page, path);
   }
   for (const [index, text] of HOSTILE.entries()) {
-    await page.goto(`/tasks/${ids[index]}`);
+    await visit(page, `/tasks/${ids[index]}`);
     await expect(page, text).toHaveTitle(title(text));
     expect(await page.locator("h1").textContent()).toBe(text);
     await isOurs(page, text);
@@ -49,16 +59,17 @@ test("runs, as they are shown on the board and on their own", async ({ signedIn:
   test.slow();
   const made = await runs(server, HOSTILE);
   for (const path of ["/", "/tasks"]) {
-    await page.goto(path);
+    await visit(page, path);
     await expect(page.locator(".task-card").first()).toBeVisible();
     await isOurs(page, path);
   }
   for (const { text, run, task } of made) {
-    await page.goto(`/runs/${run}`);
+    await visit(page, `/runs/${run}`);
     await expect(page, text).toHaveTitle(title(`#${text}`));
     expect((await page.locator("[data-row]").first().textContent())?.replace("\u2028", ""), text).toBe(text.replace("\u2028", ""));
     await isOurs(page, text);
-    await page.goto(`/tasks/${task}`);
+    if (!some(5).includes(text)) continue;
+    await visit(page, `/tasks/${task}`);
     await isOurs(page, text);
   }
 });
@@ -70,12 +81,16 @@ test("addresses: filters, where to go after the sign-in, and pages that are not 
   const stranger = await context.newPage();
   for (const text of HOSTILE) {
     const part = encodeURIComponent(text);
-    await page.goto(`/tasks?status=${part}&scope=${part}&tag=${part}&type=${part}&text=${part}`);
-    await expect(page.getByLabel("Search")).toHaveValue(text.replace("\u2028", "\u2028"));
-    await expect(page.getByLabel("Status")).toHaveValue(text);
-    await isOurs(page, text);
-    await page.goto(`/nonsense/${part}?${part}=${part}&notice=${part}`);
-    await isOurs(page, text);
+    if (some(2).includes(text)) {
+      await visit(page, `/tasks?status=${part}&scope=${part}&tag=${part}&type=${part}&text=${part}`);
+      await expect(page.getByLabel("Search")).toHaveValue(text);
+      await expect(page.getByLabel("Status")).toHaveValue(text);
+      await isOurs(page, text);
+    }
+    if (some(5).includes(text)) {
+      await page.goto(`/nonsense/${part}?${part}=${part}&notice=${part}`);
+      await isOurs(page, text);
+    }
     await stranger.goto(`/sign-in?next=%2F${part}&token=${part}`);
     await isOurs(stranger, text);
   }
@@ -124,8 +139,8 @@ test.describe("settings", () => {
 test("what was typed and could not be taken is shown again as it was", async ({ signedIn: page, expectedErrors }) => {
   test.slow();
   expectedErrors.push(/status of 422/);
-  for (const text of HOSTILE) {
-    await page.goto("/");
+  for (const text of some(3)) {
+    await visit(page, "/");
     await page.getByLabel("Prompt").fill(`\n${text}`);
     await page.getByLabel("Scope").fill(text);
     await page.getByLabel("Tags").fill(`${text} ${"x".repeat(70)}`);
@@ -138,7 +153,7 @@ test("what was typed and could not be taken is shown again as it was", async ({ 
 });
 
 test("a form that content has brought into a page does nothing", async ({ signedIn: page, server, context, expectedErrors }) => {
-  expectedErrors.push(/status of 40[39]/);
+  expectedErrors.push(/status of (403|415)/);
   const { id } = await server.api.post({ title: "A report" });
   const bring = (action: string, fields: Record<string, string>) =>
     page.evaluate(
@@ -156,7 +171,7 @@ test("a form that content has brought into a page does nothing", async ({ signed
     ["/settings/other-sessions/sign-out", {}],
     ["/sign-out", {}],
   ] as [string, Record<string, string>][]) {
-    await page.goto(`/tasks/${id}`);
+    await visit(page, `/tasks/${id}`);
     await bring(action, fields);
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("Nothing was done");
     for (const text of Object.values(fields)) await expect(page.getByRole("textbox")).toHaveValue(text);
@@ -165,7 +180,7 @@ test("a form that content has brought into a page does nothing", async ({ signed
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("A report");
   }
   expect(await server.api.tasks()).toHaveLength(1);
-  await page.goto(`/tasks/${id}`);
+  await visit(page, `/tasks/${id}`);
   await bring(`/api/v1/tasks/${id}/answer`, { value: "yes" });
   await expect(page.locator("body")).toContainText("application/json");
   const settings = await context.request.get(`${server.url}/settings`);
@@ -175,8 +190,7 @@ test("a form that content has brought into a page does nothing", async ({ signed
 
 test("a page that is older than the sign-in loses nothing", async ({ signedIn: page, server, context, expectedErrors, javaScriptEnabled }) => {
   expectedErrors.push(/status of 403/);
-  await page.goto("/");
-  if (javaScriptEnabled) await live(page);
+  await visit(page, "/");
   const { stdout } = await server.command("sign-in-link", "--data", server.data);
   const token = stdout.trim().split("token=")[1] ?? "";
   await context.clearCookies();
