@@ -6,6 +6,7 @@ mod connection;
 mod cookies;
 mod cross_origin;
 mod document;
+mod form_token;
 mod forwarded;
 mod guard;
 mod health;

@@ -157,7 +157,8 @@ async fn a_run_says_which_browser_has_cancelled_it() {
     let mut events = server.call(Method::GET, &format!("/api/v1/runs/{id}/events")).events().await;
     events.find("output").await;
     let form = server.browse(Method::POST, "/actions/cancel-run", &cookie).with("accept", "text/html");
-    let answer = form.body("application/x-www-form-urlencoded", format!("run_id={id}")).send().await;
+    let token = server.form_token(&cookie).await;
+    let answer = form.body("application/x-www-form-urlencoded", format!("run_id={id}&form_token={token}")).send().await;
     assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text());
     events.find("end").await;
     assert_eq!(server.get(&format!("/api/v1/runs/{id}")).await.json()["reason"], "by Firefox on Linux");

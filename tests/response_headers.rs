@@ -6,6 +6,7 @@ mod routes;
 mod server;
 
 use axum::http::{Method, StatusCode, header::SET_COOKIE};
+use kontasks::backend::auth::FormToken;
 use server::{Answer, Server, start};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -109,7 +110,13 @@ async fn by_tls_a_session_is_for_this_host_only() {
             StatusCode::OK,
             "without TLS there is no other"
         );
-        let left = server.browse(Method::POST, "/sign-out", &cookie).with(name, value).send().await;
+        let token = FormToken::of_session(cookie.split_once('=').expect("a cookie").1);
+        let left = server
+            .browse(Method::POST, "/sign-out", &cookie)
+            .with(name, value)
+            .with("x-form-token", &token.reveal())
+            .send()
+            .await;
         let cleared = cookies(&left);
         assert!(
             cleared[0].starts_with("__Host-kontasks_") && cleared[0].contains("; Secure") && cleared[0].contains("Max-Age=0"),

@@ -67,7 +67,7 @@ impl Guest {
                 server.state.auth.revoke_token(id).await.expect("works");
             }
             End::SignOut => {
-                let left = server.browse(Method::POST, "/sign-out", &self.header.1).send().await;
+                let left = server.sign_out(&self.header.1).await;
                 assert_eq!(left.status, StatusCode::SEE_OTHER);
             }
             End::SignOutByAnotherProcess => {
@@ -208,7 +208,7 @@ async fn whoever_stays_is_not_disturbed() {
     let waiting = format!("{path}?wait=30");
     let (answer, ()) = tokio::join!(server.browse(Method::GET, &waiting, &mine).send(), async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        assert_eq!(server.browse(Method::POST, "/sign-out", &other).send().await.status, StatusCode::SEE_OTHER);
+        assert_eq!(server.sign_out(&other).await.status, StatusCode::SEE_OTHER);
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(server.post(&path, serde_json::json!({ "value": "yes" })).await.status, StatusCode::CREATED);
     });

@@ -61,7 +61,7 @@ async fn whatever_opens_a_link_uses_nothing_up() {
     let signed_in = server.browse(Method::GET, &link, &cookie).send().await;
     assert_eq!((signed_in.status, signed_in.header("location")), (StatusCode::SEE_OTHER, "/"), "a second click is no error");
 
-    let left = server.browse(Method::POST, "/sign-out", &cookie).send().await;
+    let left = server.sign_out(&cookie).await;
     assert_eq!(left.status, StatusCode::SEE_OTHER);
     assert!(left.header("set-cookie").contains("Max-Age=0"));
     assert!(!server.works(&cookie).await);

@@ -1,6 +1,6 @@
 //! Runs: submitted, cancelled, started again.
 
-use super::{codec::Answer, error::ApiError};
+use super::{codec::Answer, error::ApiError, form_token::FormClient};
 use crate::domain::members::{Members, Read, Unreadable};
 use leptos::prelude::*;
 use serde::Serialize;
@@ -33,7 +33,7 @@ impl Read for PromptDraft {
 
 /// Submits a prompt: it opens a task and starts a run, and the browser goes to the task's page. The same `request_id` with the same
 /// prompt is the same run, however often it arrives; with another prompt, typed after going back to the form, it is a new one.
-#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer)]
+#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer, client = FormClient)]
 pub async fn submit_prompt(
     /// What is to be run.
     prompt: String,
@@ -89,7 +89,7 @@ pub async fn submit_prompt(
 }
 
 /// Runs the prompt of an ended run once more, for the same task. However often it arrives, a run is followed by one such run.
-#[server(prefix = "/actions", endpoint = "run-again", output = Answer)]
+#[server(prefix = "/actions", endpoint = "run-again", output = Answer, client = FormClient)]
 pub async fn run_again(
     /// The run that has ended.
     run_id: String,
@@ -128,7 +128,7 @@ pub async fn run_again(
 }
 
 /// Asks for a run to be ended; asked again, for the next step towards it at once.
-#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer)]
+#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer, client = FormClient)]
 pub async fn cancel_run(
     /// Which run.
     run_id: String,
@@ -145,7 +145,7 @@ pub async fn cancel_run(
 }
 
 /// Types a line into a run's terminal, with the Enter key at its end. The same `request_id` again is not typed again.
-#[server(prefix = "/actions", endpoint = "type-in", output = Answer)]
+#[server(prefix = "/actions", endpoint = "type-in", output = Answer, client = FormClient)]
 pub async fn type_in(
     /// Which run.
     run_id: String,

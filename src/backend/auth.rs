@@ -2,11 +2,13 @@
 //! random bits; the database has only their SHA-256, and of a password an argon2 hash. It knows nothing of cookies and headers.
 
 mod endings;
+mod form_token;
 mod guesses;
 mod password;
 mod secret;
 mod tokens;
 
+pub use form_token::FormToken;
 pub use password::{PASSWORD_BYTES, PASSWORD_CHARS, PasswordRefusal};
 pub use secret::Secret;
 

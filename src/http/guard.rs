@@ -10,7 +10,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    backend::auth::{Admitted, Caller},
+    backend::auth::{Admitted, Caller, FormToken},
     ui::pages::sign_in::SignInReason,
 };
 use axum::{
@@ -23,7 +23,7 @@ use axum::{
 use std::sync::Arc;
 
 /// Lets through who is signed in, and tells the handlers who it is by a [`Caller`] extension.
-pub async fn require_sign_in(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn require_sign_in(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let bearer = bearer_token(request.headers()).map(str::to_owned);
     let cookie = cookies::session(request.headers(), state.backend.store.epoch()).map(str::to_owned);
     if let Some(token) = bearer {
@@ -39,6 +39,9 @@ pub async fn require_sign_in(State(state): State<AppState>, request: Request, ne
     };
     match admitted {
         Ok(Some(Admitted { id, renewed })) => {
+            if let Some(token) = &cookie {
+                request.extensions_mut().insert(FormToken::of_session(token));
+            }
             let renewal =
                 cookie.filter(|_| renewed).map(|token| cookies::set_session(request.headers(), state.backend.store.epoch(), &token));
             let mut response = let_in(&state, Caller::Session(id), request, next).await;

@@ -7,7 +7,7 @@ pub mod output;
 pub mod runs;
 pub mod tasks;
 
-pub use extract::{Id, Json, Query};
+pub use extract::{Id, Json, Query, is_json};
 
 use super::{problem::Problem, state::AppState, streams};
 use crate::backend::{

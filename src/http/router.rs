@@ -1,8 +1,8 @@
 //! Every route, and what stands in front of them, from the outside in: hardened responses, the host's name, where a request comes from,
-//! what is open to everybody, the sign-in, the size of bodies and the time that they take.
+//! what is open to everybody, the sign-in, the size of bodies and the time that they take, the form token.
 
 use super::{
-    cross_origin, guard, health,
+    cross_origin, form_token, guard, health,
     limits::{BodyLimit, limit_body},
     nonce, pages,
     problem::Problem,
@@ -34,6 +34,7 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(nonce::hide))
         .layer(compression())
+        .layer(from_fn_with_state(state.clone(), form_token::require))
         .layer(from_fn_with_state(BodyLimit::for_callers(state.connections.limits()), limit_body))
         .layer(from_fn_with_state(state.clone(), guard::require_sign_in));
     let open = Router::new()

@@ -21,7 +21,7 @@ use axum::{
     Extension, Form, Router,
     body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -198,7 +198,7 @@ struct NewToken {
 async fn make_token(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
+    parts: Parts,
     Form(NewToken { name }): Form<NewToken>,
 ) -> Response {
     let made = async {
@@ -210,12 +210,10 @@ async fn make_token(
             Err(refusal) => refusal,
         };
         // What was typed stays, and no address has room for it.
-        let mut data = gather(&state, &caller, theme::of(&headers)).await?;
+        let mut data = gather(&state, &caller, theme::of(&parts.headers)).await?;
         let shown = name.chars().take(1000).collect();
         data.tokens.refused = Some((shown, format!("This {refusal}.")));
-        let mut request = Request::new(Body::empty());
-        *request.headers_mut() = headers;
-        let mut response = page(&state, request, data).await;
+        let mut response = page(&state, Request::from_parts(parts, Body::empty()), data).await;
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         Ok::<_, AuthError>(response)
     };

@@ -8,6 +8,7 @@ pub mod elapsed;
 pub mod examples;
 pub mod failure;
 pub mod fixed;
+pub mod form_token;
 pub mod header;
 pub mod labels;
 pub mod list;

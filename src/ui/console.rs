@@ -21,7 +21,10 @@ use crate::{
         run::{Run, RunStatus},
         snapshot::ConsoleSnapshot,
     },
-    ui::hooks::live::{Live, Sink, SinkOptions, use_live},
+    ui::{
+        hooks::live::{Live, Sink, SinkOptions, use_live},
+        markup::{Markup, content},
+    },
 };
 use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
@@ -132,7 +135,7 @@ pub fn Console(
                 >
                     <div class="console-sizer" node_ref=parts.sizer>
                         {before}
-                        <div class="console-rows" node_ref=parts.rows inner_html=html></div>
+                        <div class="console-rows" node_ref=parts.rows {..content(html)}></div>
                         <span class="console-probe" node_ref=parts.probe aria-hidden="true"></span>
                     </div>
                 </div>
@@ -203,8 +206,8 @@ fn existing(drawing: Stored) -> Option<Rc<Drawing>> {
     drawing.try_with_value(|slot| slot.as_ref().map(|drawing| Rc::clone(&**drawing))).flatten()
 }
 
-fn html_of(transcript: &Transcript, numbers: Range<usize>) -> String {
-    let mut html = String::new();
+fn html_of(transcript: &Transcript, numbers: Range<usize>) -> Markup {
+    let mut html = Markup::default();
     for number in numbers {
         let content = transcript.row(number).map(|line| rows::content(&line)).unwrap_or_default();
         rows::push_row(&mut html, number, &content);

@@ -188,6 +188,19 @@ impl Server {
         self.link_form(&self.link().await).send().await.cookie()
     }
 
+    /// The form token of a signed-in browser's session, as its pages carry it.
+    pub async fn form_token(&self, cookie: &str) -> String {
+        let page = self.browse(Method::GET, "/settings", cookie).send().await.text();
+        let field = page.split("name=\"form_token\"").nth(1).and_then(|rest| rest.split('>').next()).expect("a form with the field");
+        field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
+    }
+
+    /// Signs a browser out as its form would.
+    pub async fn sign_out(&self, cookie: &str) -> Answer {
+        let token = self.form_token(cookie).await;
+        self.browse(Method::POST, "/sign-out", cookie).with("x-form-token", &token).send().await
+    }
+
     /// A request from a signed-in browser.
     pub fn browse(&self, method: Method, path: &str, cookie: &str) -> Call<'_> {
         self.anonymous(method, path).with("cookie", cookie)

@@ -1,6 +1,6 @@
 //! Quick actions: how a person answers a task. Every way is a plain form, so that an answer needs no script.
 
-use super::{fixed::fixed, time::Time};
+use super::{fixed::fixed, form_token::FormToken, time::Time};
 use crate::{
     api::tasks::AnswerTask,
     domain::task::{Choice, Task},
@@ -65,6 +65,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
         .collect();
     view! {
         <ActionForm action=answer attr:class=if in_list { "quick-answer" } else { "answer-form" }>
+            <FormToken/>
             <input {..fixed(&[("type", "hidden"), ("name", "task_id")])} value=id/>
             {words.then(|| view! {
                 <label class="field">

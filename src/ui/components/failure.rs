@@ -1,9 +1,8 @@
 //! What a page shows in place of what could not be had.
 
 use super::fixed::fixed;
-use crate::api::error::ApiError;
+use crate::{api::error::ApiError, ui::markup::PageTitle};
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 /// A page that is not there, or could not be loaded: what is wrong, and what can be done now.
 #[component]
@@ -17,7 +16,7 @@ pub fn Failure(
     let heading = if error.is_missing() { "Not found" } else { "This page could not be loaded" };
     let can_retry = !error.is_missing() && error != ApiError::SignedOut;
     view! {
-        <Title text=heading/>
+        <PageTitle text=heading/>
         <section class="failure">
             <h1>{heading}</h1>
             <p>{error.to_string()}</p>

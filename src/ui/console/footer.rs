@@ -9,7 +9,7 @@ use crate::{
         timestamp::Timestamp,
     },
     ui::{
-        components::elapsed::Elapsed,
+        components::{elapsed::Elapsed, form_token::FormToken},
         hooks::{action::refusal, live::use_live, use_local_time::local, use_now::present},
     },
 };
@@ -94,6 +94,7 @@ fn CancelButton(
         <Show when=move || !over.get()>
             // At the click it would be too early: a button that is disabled by then submits nothing.
             <ActionForm action=cancel attr:class="console-cancel" on:submit=move |_| pressed.set(Some(reached.get_untracked()))>
+                <FormToken/>
                 <input type="hidden" name="run_id" value=id.to_string()/>
                 <button class="button" type="submit" disabled=move || asked() || nothing_more()>{next}</button>
             </ActionForm>

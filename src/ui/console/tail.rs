@@ -4,9 +4,12 @@ use super::rows;
 use crate::{
     api::pages::load_console,
     domain::{cursor::Cursor, event::StreamEvent, id::RunId, terminal::Screen},
-    ui::hooks::{
-        effect::effect,
-        live::{Sink, SinkOptions, use_live},
+    ui::{
+        hooks::{
+            effect::effect,
+            live::{Sink, SinkOptions, use_live},
+        },
+        markup::{LiveMarkup, Markup},
     },
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -29,17 +32,15 @@ pub fn ConsoleTail(
     lines: usize,
 ) -> impl IntoView {
     let screen = StoredValue::new(Screen::of(&text));
-    let html = RwSignal::new(screen.with_value(|screen| last_rows(screen, lines)));
+    let html = LiveMarkup::new(screen.with_value(|screen| last_rows(screen, lines)));
     let live = use_live();
     let drawn = StoredValue::new(true);
     let draw_soon = move || {
         if drawn.try_update_value(|drawn| std::mem::replace(drawn, false)) == Some(true) {
             request_animation_frame(move || {
                 drawn.try_update_value(|drawn| *drawn = true);
-                if let Some(now) = screen.try_with_value(|screen| last_rows(screen, lines))
-                    && html.try_with_untracked(|shown| *shown != now) == Some(true)
-                {
-                    html.try_set(now);
+                if let Some(now) = screen.try_with_value(|screen| last_rows(screen, lines)) {
+                    html.set(now);
                 }
             });
         }
@@ -71,19 +72,19 @@ pub fn ConsoleTail(
         let options = SinkOptions::new(cursor.clone()).runs(Signal::stored(vec![run])).on_event(on_event).on_reset(on_reset);
         sink.set(Some(live.sink(options)));
     });
-    view! { <div class="console-tail" style=format!("--rows: {lines}") inner_html=html></div> }
+    view! { <div class="console-tail" style=format!("--rows: {lines}") {..html.content()}></div> }
 }
 
-fn last_rows(screen: &Screen, lines: usize) -> String {
+fn last_rows(screen: &Screen, lines: usize) -> Markup {
     let line = |number: &usize| screen.line(*number);
     let is_shown = |number: &usize| line(number).is_some_and(|line| !line.text().is_empty());
     let end = (screen.first_line()..screen.lines()).rev().find(is_shown).map_or(0, |last| last + 1);
-    let mut html = String::new();
+    let mut html = Markup::default();
     for line in (end.saturating_sub(lines).max(screen.first_line())..end).filter_map(|number| line(&number)) {
         // no number: nobody knows how many lines came before
-        html.push_str("<div class=\"row\">");
-        html.push_str(&rows::content(&line));
-        html.push_str("</div>");
+        html.open("div", &[("class", "row")]);
+        html.push(&rows::content(&line));
+        html.close("div");
     }
     html
 }
@@ -94,7 +95,8 @@ mod tests {
 
     fn shown(text: &str) -> Vec<String> {
         let html = last_rows(&Screen::of(text), 3);
-        html.split("</div>")
+        html.as_str()
+            .split("</div>")
             .filter_map(|row| row.strip_prefix("<div class=\"row\"><span>")?.strip_suffix("</span>"))
             .map(String::from)
             .collect()

@@ -15,11 +15,11 @@ use crate::{
             task_card::TaskList,
         },
         hooks::use_board::use_board,
+        markup::PageTitle,
     },
 };
 use js_sys::JsString;
 use leptos::{prelude::*, task::spawn_local};
-use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
 
 /// The page's route. Its code is a chunk of its own, which the browser loads when it first shows such a page.
@@ -42,7 +42,7 @@ fn BoardPage() -> impl IntoView {
     // Only the first filter's tasks come with the page; a change of the filter keeps the page and what is being typed.
     let request = PageRequest::board(filter.get_untracked());
     view! {
-        <Title text="Board"/>
+        <PageTitle text="Board"/>
         <div class="page-head">
             <h1>"Board"</h1>
         </div>

@@ -9,10 +9,10 @@ use crate::{
     ui::{
         components::{examples::Examples, list::List, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
         hooks::use_board::{UseBoard, use_board},
+        markup::PageTitle,
     },
 };
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub fn DashboardPage() -> impl IntoView {
     // The query is read once: a change of it is no reason to take the prompt box away from under what is being typed.
     let request = PageRequest::dashboard(query.with_untracked(|query| query.get("notice")).unwrap_or_default());
     view! {
-        <Title text=""/>
+        <PageTitle text=""/>
         <Loaded
             request=Box::new(move || request.clone())
             view=|packed, _| packed.open().map(|data| view! { <Dashboard data/> }.into_any())

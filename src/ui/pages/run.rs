@@ -6,10 +6,10 @@ use crate::{
     ui::{
         components::{loaded::Loaded, run_again::RepeatedRun, time::Time},
         console::Console,
+        markup::PageTitle,
     },
 };
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
 
 /// The page's route. Its code is a chunk of its own, which the browser loads when it first shows such a page.
@@ -38,7 +38,7 @@ fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
     let run = snapshot.run.clone();
     let title = run.prompt.lines().next().unwrap_or_default().to_owned();
     view! {
-        <Title text=title.clone()/>
+        <PageTitle text=title.clone()/>
         <div class="run-page">
             <header class="page-head">
                 <a class="back" href=format!("/tasks/{}", run.task_id)>"Back to the task"</a>

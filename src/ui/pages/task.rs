@@ -15,10 +15,10 @@ use crate::{
         },
         console::Console,
         hooks::live::{SinkOptions, use_live},
+        markup::{Markup, PageTitle, content},
     },
 };
 use leptos::{prelude::*, task::spawn_local};
-use leptos_meta::Title;
 use leptos_router::{
     LazyRoute,
     hooks::{use_params_map, use_query_map},
@@ -109,7 +109,7 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
     let asks = Memo::new(move |_| task.with(|task| task.needs_answer() || task.answer.is_some()));
     view! {
         // It may be asked for once more when the page is being left.
-        <Title text=move || title.try_get().unwrap_or_default()/>
+        <PageTitle text=move || title.try_get().unwrap_or_default()/>
         <article class="task-page">
             <header class="page-head">
                 <a class="back" href="/">"Back to Kontasks"</a>
@@ -122,7 +122,7 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
                 {move || output.get().map(|html| view! {
                     <section class="panel" aria-labelledby="output-heading">
                         <h2 id="output-heading">"Output"</h2>
-                        <div class="rich-output" data-rich-output="" inner_html=html></div>
+                        <div class="rich-output" data-rich-output="" {..content(Markup::sanitized(html))}></div>
                     </section>
                 })}
                 {move || asks.get().then(|| view! {

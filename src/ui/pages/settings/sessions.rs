@@ -1,7 +1,7 @@
 //! The browsers that are signed in, each with the way to sign it out.
 
 use super::{Moment, Section};
-use crate::domain::timestamp::Timestamp;
+use crate::{domain::timestamp::Timestamp, ui::components::form_token::FormToken};
 use leptos::prelude::*;
 
 /// A signed-in browser.
@@ -42,6 +42,7 @@ pub fn SessionsSection(
                     </p>
                 </div>
                 <form method="post" action=format!("/settings/sessions/{id}/sign-out")>
+                    <FormToken/>
                     <button class="button" data-size="small">
                         "Sign out"<span class="visually-hidden">" "{if is_this { "this browser".to_owned() } else { device }}</span>
                     </button>
@@ -56,6 +57,7 @@ pub fn SessionsSection(
                 .then(|| {
                     view! {
                         <form method="post" action="/settings/other-sessions/sign-out" class="settings-action">
+                            <FormToken/>
                             <button class="button">"Sign out all others"</button>
                         </form>
                     }

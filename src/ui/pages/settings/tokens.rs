@@ -1,7 +1,10 @@
 //! The tokens of programs: made here, shown once, revoked here.
 
 use super::{Moment, Section};
-use crate::domain::{limits::WORD_CHARS, timestamp::Timestamp};
+use crate::{
+    domain::{limits::WORD_CHARS, timestamp::Timestamp},
+    ui::components::form_token::FormToken,
+};
 use leptos::prelude::*;
 
 /// A token that was made here.
@@ -56,6 +59,7 @@ pub fn TokensSection(
                     </p>
                 </div>
                 <form method="post" action=format!("/settings/tokens/{id}/revocation")>
+                    <FormToken/>
                     <button class="button" data-size="small">"Revoke"<span class="visually-hidden">" "{name}</span></button>
                 </form>
             </li>
@@ -89,6 +93,7 @@ pub fn TokensSection(
             {(!is_empty).then(|| view! { <ul class="settings-list">{rows.collect_view()}{configured}</ul> })}
             {why.map(|why| view! { <p class="form-error" role="alert" id="token-error">{why}</p> })}
             <form method="post" action="/settings/tokens" class="settings-form">
+                <FormToken/>
                 <label class="field">
                     <span>"Name of a new token"</span>
                     <input
