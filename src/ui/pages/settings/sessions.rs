@@ -1,7 +1,7 @@
 //! The browsers that are signed in, each with the way to sign it out.
 
 use super::{Moment, Section};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::{timestamp::Timestamp, visible_text::visible};
 use leptos::prelude::*;
 
 /// A signed-in browser.
@@ -29,6 +29,7 @@ pub fn SessionsSection(
 ) -> impl IntoView {
     let has_others = sessions.iter().any(|session| !session.is_this);
     let rows = sessions.into_iter().map(|SessionRow { id, device, since, last_seen, is_this }| {
+        let device = visible(&device);
         view! {
             <li data-this=is_this.then_some("")>
                 <div>

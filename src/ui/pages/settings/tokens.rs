@@ -1,7 +1,7 @@
 //! The tokens of programs: made here, shown once, revoked here.
 
 use super::{Moment, Section};
-use crate::domain::{limits::WORD_CHARS, timestamp::Timestamp};
+use crate::domain::{limits::WORD_CHARS, timestamp::Timestamp, visible_text::visible};
 use leptos::prelude::*;
 
 /// A token that was made here.
@@ -46,6 +46,7 @@ pub fn TokensSection(
     let (typed, why) = refused.unzip();
     let is_refused = why.is_some();
     let rows = tokens.into_iter().map(|TokenRow { id, name, made, last_used }| {
+        let name = visible(&name);
         view! {
             <li>
                 <div>
@@ -78,7 +79,7 @@ pub fn TokensSection(
                 .map(|(name, secret)| {
                     view! {
                         <div class="form-done new-token" role="status">
-                            <p>"The token “"<bdi>{name}</bdi>"” was made. Copy it now: it is shown only this once."</p>
+                            <p>"The token “"<bdi>{visible(&name)}</bdi>"” was made. Copy it now: it is shown only this once."</p>
                             <pre><code data-secret="">{secret}</code></pre>
                         </div>
                     }
@@ -87,7 +88,7 @@ pub fn TokensSection(
                 "A program sends its token as "<code>"Authorization: Bearer …"</code>" and may do everything that you may."
             </p>
             {(!is_empty).then(|| view! { <ul class="settings-list">{rows.collect_view()}{configured}</ul> })}
-            {why.map(|why| view! { <p class="form-error" role="alert" id="token-error">{why}</p> })}
+            {why.map(|why| view! { <p class="form-error" role="alert" id="token-error">{visible(&why)}</p> })}
             <form method="post" action="/settings/tokens" class="settings-form">
                 <label class="field">
                     <span>"Name of a new token"</span>
