@@ -20,3 +20,4 @@ pub mod terminal;
 pub mod theme;
 pub mod timestamp;
 pub mod user_agent;
+pub mod visible_text;

@@ -87,7 +87,7 @@ impl Read for DashboardData {
 pub struct TaskData {
     /// What it shows; the task without its output, which is there sanitised.
     pub snapshot: TaskSnapshot,
-    /// The task as JSON, with its output as it was given.
+    /// The task as JSON, with its output as it was given; what would not be seen of it stands as an escape.
     pub raw: String,
     /// What could not be done on the page before.
     pub notice: Option<Notice>,
@@ -108,7 +108,8 @@ pub async fn fetch_page(
 ) -> Result<Packed, ApiError> {
     use crate::{
         api_context::{backend, input_id, noticed, with_status},
-        backend::{rich_text::sanitize, space::Shortage},
+        backend::space::Shortage,
+        domain::visible_text::visible_json,
     };
 
     let backend = backend()?;
@@ -127,9 +128,8 @@ pub async fn fetch_page(
                 if let Some(console) = &mut snapshot.console {
                     console.input = input_id(&backend, &console.run);
                 }
-                let raw = serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?;
-                let output_html = snapshot.task.context.output.as_deref().map(sanitize);
-                let snapshot = TaskSnapshot { output_html, task: snapshot.task.without_output(), ..snapshot };
+                let raw = visible_json(&serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?);
+                let snapshot = TaskSnapshot { task: snapshot.task.without_output(), ..snapshot };
                 Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
             }
             "console" => {

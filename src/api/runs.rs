@@ -56,7 +56,7 @@ pub async fn submit_prompt(
             runner::RunnerError,
             store::{Conflict, NewRun, StoreError},
         },
-        domain::limits,
+        domain::{limits, visible_text::is_blank},
     };
 
     let backend = backend()?;
@@ -64,7 +64,7 @@ pub async fn submit_prompt(
     let draft = PromptDraft { prompt: prompt.replace("\r\n", "\n"), runner, scope, tags };
     let new = NewRun {
         runner: if draft.runner.is_empty() { backend.runners.names().into_iter().next().unwrap_or_default() } else { draft.runner.clone() },
-        request_id: Some(request_id).filter(|id| !id.trim().is_empty()),
+        request_id: Some(request_id).filter(|id| !is_blank(id)),
         scope: Some(draft.scope.trim().to_owned()).filter(|scope| !scope.is_empty()),
         tags: draft.tags.split([',', ' ', ';']).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
         prompt: draft.prompt.clone(),

@@ -12,6 +12,7 @@ mod frame;
 mod hub;
 mod queue;
 mod reader;
+mod rich_texts;
 mod rows;
 mod runs;
 mod schema;
@@ -32,7 +33,7 @@ pub use sign_in::{LinkUse, Session, SessionId};
 pub use tasks::Created;
 pub use tokens::{Token, TokenId};
 
-use super::clock::Clock;
+use super::{clock::Clock, rich_text::Sanitizers};
 use crate::domain::cursor::{Cursor, Epoch};
 use hub::Hub;
 use sqlx::{Row, SqliteConnection, SqlitePool};
@@ -48,6 +49,7 @@ struct Shared {
     hub: Arc<Hub>,
     writer: Writer,
     readers: SqlitePool,
+    sanitizers: Sanitizers,
 }
 
 impl Store {
@@ -64,7 +66,7 @@ impl Store {
         let readers = schema::open_readers(path).await?;
         let hub = Arc::new(Hub::new(epoch, head));
         let writer = Writer::start(connection, head, hub.clone());
-        Ok(Store(Arc::new(Shared { clock, hub, writer, readers })))
+        Ok(Store(Arc::new(Shared { clock, hub, writer, readers, sanitizers: Sanitizers::default() })))
     }
 
     /// Waits until everything that was asked for is committed, and closes the database. Whoever still uses the store hears

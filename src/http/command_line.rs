@@ -144,9 +144,12 @@ pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+/// What is logged where `KONTASKS_LOG` says nothing: dependencies warn of what a program posts, a line for each tag of it.
+const LOGGED: &str = "error,kontasks=info";
+
 /// Logs go to standard error, as much of them as `KONTASKS_LOG` wants (`info`, `debug`, `kontasks=trace`).
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("KONTASKS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("KONTASKS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
 }
 

@@ -18,6 +18,7 @@ use crate::domain::{
     run::{Run, RunStatus, Stopping},
     task::{Task, TaskContext},
     timestamp::Timestamp,
+    visible_text::first_line,
 };
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
@@ -205,7 +206,7 @@ fn check(new: &NewRun) -> Result<(), Invalid> {
 /// The first line of a prompt that says something, at most 80 characters.
 fn title_of(prompt: &str) -> String {
     const MOST: usize = 80;
-    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = first_line(prompt);
     if line.chars().count() <= MOST {
         return line.to_owned();
     }

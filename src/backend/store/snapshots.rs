@@ -1,12 +1,13 @@
 //! What pages are rendered from. Each is read in one transaction together with the log's end, so that a stream that starts at its
-//! cursor goes on exactly where it ends. Runners, what makes a
-//! submission or a typed line one, and sanitised output are the caller's to fill in.
+//! cursor goes on exactly where it ends. Runners, and what makes a
+//! submission or a typed line one, are the caller's to fill in.
 
 use super::{
     Store,
     digests::digest_so_far,
     error::{Missing, StoreError},
     queue::count_ahead,
+    rich_texts,
     rows::{self, find_run, find_task, run_columns},
     runs::output,
     tasks::{count_tasks, find_tasks},
@@ -89,7 +90,7 @@ impl Store {
         Ok(board)
     }
 
-    /// One task with its output, its runs and the newest run's console.
+    /// One task with its output as it was given and as it is shown, its runs and the newest run's console.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -98,6 +99,7 @@ impl Store {
         let mut snapshot = connection.begin().await?;
         let cursor = self.cursor_of(&mut snapshot).await?;
         let task = find_task(&mut snapshot, id).await?.ok_or(StoreError::NotFound(Missing::Task))?;
+        let sanitized = rich_texts::find(&mut snapshot, id).await?;
         let sql = concat!("select ", run_columns!(), " from runs r where r.task = ?1 order by r.created_at desc, r.number desc");
         let found = sqlx::query(sql).bind(rows::id(&id.0)).fetch_all(&mut *snapshot).await?;
         let mut runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>()?;
@@ -107,7 +109,9 @@ impl Store {
             _ => None,
         };
         snapshot.commit().await?;
-        Ok(TaskSnapshot { cursor, task, output_html: None, runs, console })
+        drop(connection);
+        let output_html = self.output_html(&task, sanitized).await;
+        Ok(TaskSnapshot { cursor, task, output_html, runs, console })
     }
 
     /// One run with the end of its output.

@@ -1,6 +1,7 @@
 //! Each control and sequence by itself, and the laws that hold for any text: no panic, no difference by where it is cut, bounded memory.
 
 use super::{history::Measure, *};
+use crate::domain::visible_text::visible;
 use proptest::prelude::*;
 
 /// All lines as text.
@@ -36,6 +37,25 @@ fn text_and_line_ends() {
     let many: String = (1..=1000).map(|n| format!("line {n}\r\n")).collect();
     let all = shown(&many);
     assert_eq!((all.len(), &*all[0], &*all[999]), (1000, "line 1", "line 1000"));
+}
+
+#[test]
+fn what_is_unseen_is_not_drawn_and_moves_nothing() {
+    // What reorders or hides is dropped, and takes the cells that a terminal would have given it.
+    assert_eq!(shown("rm \u{202e}txt\u{2066}\u{200b}\u{feff}\u{e0041}.sh\u{200e}"), ["rm txt.sh"]);
+    assert_eq!(shown("pass\u{ad}word"), ["pass-word"]);
+    let wide = shown("a\u{115f}b\u{1b}[1;4Hc");
+    assert_eq!((wide[0].chars().count(), &wide[0][..1], &wide[0][3..]), (4, "a", "c"), "{wide:?}");
+    // What an emoji or a script needs stays, also where it is cut or ends the line.
+    for kept in ["👩\u{200d}💻", "🏳\u{fe0f}\u{200d}🌈", "❤\u{fe0f} x", "می\u{200c}خواهم", "क्\u{200d}ष", "ന്\u{200d}", "1\u{fe0f}\u{20e3}"]
+    {
+        assert_eq!(shown(kept), [kept]);
+        let mut screen = Screen::default();
+        kept.chars().for_each(|c| screen.feed(&c.to_string()));
+        assert_eq!(lines(&screen), [kept]);
+    }
+    assert_eq!(shown("a\u{200d}b \u{200c}c\u{fe0f} 👩\u{200d} x"), ["ab c 👩 x"]);
+    assert_eq!(shown(&format!("a{}b", "\u{301}".repeat(1000))), ["a\u{301}\u{301}\u{301}b"]);
 }
 
 #[test]
@@ -261,6 +281,17 @@ proptest! {
     fn any_bytes_give_a_screen(bytes: Vec<u8>, columns in 0usize..200, rows in 0usize..40) {
         let screen = narrow(columns, rows, &String::from_utf8_lossy(&bytes));
         prop_assert!(all(&screen).iter().all(|line| !line.text().contains(char::is_control)));
+    }
+
+    /// What a screen shows needs no mending before it is shown: nothing of it is hidden, and no flood of marks covers its surroundings.
+    #[test]
+    fn nothing_hidden_is_drawn(
+        text in "(\u{1b}\\[[0-9;]{0,4}[A-HJKPX@m]|[\u{ad}\u{61c}\u{115f}\u{180b}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}\u{fe0e}\u{fe0f}]|[\u{e0041}\u{e0101}\u{3164}]|[👩💻☺1\u{20e3}\u{301}میक्र a\n\r]){0,60}",
+        columns in 2usize..20
+    ) {
+        for line in all(&narrow(columns, 5, &text)) {
+            prop_assert_eq!(visible(line.text()), line.text());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a page shows in place of what could not be had.
 
 use super::fixed::fixed;
-use crate::{api::error::ApiError, ui::markup::PageTitle};
+use crate::{api::error::ApiError, domain::visible_text::visible, ui::markup::PageTitle};
 use leptos::prelude::*;
 
 /// A page that is not there, or could not be loaded: what is wrong, and what can be done now.
@@ -19,7 +19,7 @@ pub fn Failure(
         <PageTitle text=heading/>
         <section class="failure">
             <h1>{heading}</h1>
-            <p>{error.to_string()}</p>
+            <p>{visible(&error.to_string())}</p>
             <p class="failure-actions">
                 {can_retry
                     .then(|| view! { <button class="button" {..fixed(&[("type", "button")])} on:click=move |_| retry.run(())>"Try again"</button> }.into_any())}

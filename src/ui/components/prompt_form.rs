@@ -7,7 +7,7 @@ use crate::{
         error::ApiError,
         runs::{PromptDraft, SubmitPrompt},
     },
-    domain::limits,
+    domain::{limits, visible_text::visible},
     ui::{
         hooks::{effect::effect, use_kept_text::use_kept_text},
         markup::{Markup, content},
@@ -133,7 +133,7 @@ pub fn PromptForm(
                     </button>
                 </div>
             </div>
-            <p class="form-error" {..fixed(ERROR)} hidden=move || words.with(String::is_empty)>{move || words.get()}</p>
+            <p class="form-error" {..fixed(ERROR)} hidden=move || words.with(String::is_empty)>{move || words.with(|words| visible(words))}</p>
         </ActionForm>
     }
 }

@@ -2,7 +2,7 @@
 
 use super::elapsed::Elapsed;
 use crate::{
-    domain::{cursor::Cursor, run::Run},
+    domain::{cursor::Cursor, run::Run, visible_text::visible},
     ui::console::tail::ConsoleTail,
 };
 use leptos::prelude::*;
@@ -24,9 +24,9 @@ pub fn RunCard(
         <article class="run-card" data-status=move || run.with(|run| run.status.as_str())>
             <div class="run-card-head">
                 <span class="badge" data-status=move || run.with(|run| run.status.as_str())>
-                    {move || run.with(Run::outcome)}
+                    {move || visible(&run.with(Run::outcome))}
                 </span>
-                <h3><a href=address>{move || title.get()}</a></h3>
+                <h3><a href=address>{move || visible(&title.get())}</a></h3>
                 <Elapsed run/>
             </div>
             <ConsoleTail run=id text cursor/>

@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{
     run::{Run, RunStatus},
     task::Task,
+    visible_text::visible,
 };
 use leptos::prelude::*;
 
@@ -54,15 +55,15 @@ fn TaskCard(
     let answer = (answerable && asks).then(|| view! { <QuickAnswer task=task.clone()/> }.into_any());
     let kind = task.is_named_by_prompt().then_some("command");
     let description =
-        (!task.description.is_empty()).then(|| view! { <p class="task-card-description">{task.description.clone()}</p> }.into_any());
+        (!task.description.is_empty()).then(|| view! { <p class="task-card-description">{visible(&task.description)}</p> }.into_any());
     let address = format!("/tasks/{}", task.id);
-    let status = task.status.clone();
+    let status = visible(&task.status);
     view! {
         <article class="task-card" data-status=status data-asks=asks.then_some("")>
             <div class="task-card-head">
                 <StatusBadge status=task.status/>
                 <h3 data-kind=kind>
-                    <a href=address>{task.title}</a>
+                    <a href=address>{visible(&task.title)}</a>
                 </h3>
             </div>
             {description}
@@ -79,7 +80,7 @@ fn TaskCard(
 /// How the run ended, as far as the task's status does not say it, and how long it took.
 fn outcome(run: Run) -> AnyView {
     let is_said = matches!(run.status, RunStatus::Succeeded | RunStatus::Cancelled);
-    let words = (!is_said).then(|| view! { <span>{run.outcome()}</span> }.into_any());
+    let words = (!is_said).then(|| view! { <span>{visible(&run.outcome())}</span> }.into_any());
     view! {
         {words}
         <span class="elapsed">{took(&run)}</span>

@@ -7,6 +7,7 @@ use crate::{
         number::counted,
         run::{Run, RunStatus},
         timestamp::Timestamp,
+        visible_text::visible,
     },
     ui::{
         components::{elapsed::Elapsed, form_token::FormToken},
@@ -32,7 +33,7 @@ pub fn ConsoleFooter(
     let live = use_live();
     let id = run.with_untracked(|run| run.id);
     let over = Memo::new(move |_| run.with(|run| run.status.is_final()));
-    let outcome = Memo::new(move |_| run.with(|run| (sign(run), run.outcome())));
+    let outcome = Memo::new(move |_| run.with(|run| (sign(run), visible(&run.outcome()))));
     // a failure's words name it already
     let exit_code = move || run.with(|run| run.exit_code.filter(|_| run.status.is_final() && run.status != RunStatus::Failed));
     let caught_up = move || {

@@ -7,6 +7,7 @@ use crate::{
         event::{StreamEvent, TaskEvent},
         filter::TaskFilter,
         snapshot::BoardSnapshot,
+        visible_text::visible,
     },
     ui::{
         components::{
@@ -98,7 +99,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
                         known.replace(cursor, board);
                     }
                     Err(error) => {
-                        failed.try_set(Some(error.to_string()));
+                        failed.try_set(Some(visible(&error.to_string())));
                     }
                 }
             });

@@ -5,7 +5,7 @@ use crate::{
         pages::{DashboardData, PageRequest, fetch_page},
         runs::PromptDraft,
     },
-    domain::{board::Board, cursor::Cursor, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task},
+    domain::{board::Board, cursor::Cursor, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task, visible_text::first_line},
     ui::{
         components::{examples::Examples, list::List, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
         hooks::use_board::{UseBoard, use_board},
@@ -64,7 +64,7 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
         let run = Memo::new(move |last: Option<&Run>| board.with(of_board).or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
         let title = Memo::new(move |_| {
             let named = board.with(|board| board.tasks.iter().find(|known| known.id == task).map(|task| task.title.clone()));
-            named.unwrap_or_else(|| run.with(|run| run.prompt.lines().next().unwrap_or_default().to_owned()))
+            named.unwrap_or_else(|| run.with(|run| first_line(&run.prompt).to_owned()))
         });
         let cursor = if tail.is_some() { cursor.clone() } else { begun.unwrap_or_else(|| cursor.clone()) };
         Some(view! { <RunCard run title cursor text=tail.unwrap_or_default()/> }.into_any())

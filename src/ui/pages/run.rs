@@ -2,7 +2,10 @@
 
 use crate::{
     api::pages::PageRequest,
-    domain::snapshot::ConsoleSnapshot,
+    domain::{
+        snapshot::ConsoleSnapshot,
+        visible_text::{first_line, visible},
+    },
     ui::{
         components::{loaded::Loaded, run_again::RepeatedRun, time::Time},
         console::Console,
@@ -36,7 +39,7 @@ fn RunPage() -> impl IntoView {
 #[component]
 fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
     let run = snapshot.run.clone();
-    let title = run.prompt.lines().next().unwrap_or_default().to_owned();
+    let title = visible(first_line(&run.prompt));
     view! {
         <PageTitle text=title.clone()/>
         <div class="run-page">
@@ -44,7 +47,7 @@ fn RunConsole(snapshot: ConsoleSnapshot) -> impl IntoView {
                 <a class="back" href=format!("/tasks/{}", run.task_id)>"Back to the task"</a>
                 <h1 data-kind="command">{title}</h1>
                 <p class="page-meta">
-                    <span>{run.runner.clone()}</span>
+                    <span>{visible(&run.runner)}</span>
                     <Time at=run.created_at/>
                     <RepeatedRun run=run.clone()/>
                 </p>

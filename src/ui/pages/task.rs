@@ -7,6 +7,7 @@ use crate::{
         run::Run,
         snapshot::TaskSnapshot,
         task::Task,
+        visible_text::visible,
     },
     ui::{
         components::{
@@ -104,7 +105,7 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
             .on_reset(move || reload.run(()));
         live.sink(options);
     });
-    let title = Memo::new(move |_| task.with(|task| task.title.clone()));
+    let title = Memo::new(move |_| task.with(|task| visible(&task.title)));
     let kind = Memo::new(move |_| task.with(Task::is_named_by_prompt).then_some("command"));
     let asks = Memo::new(move |_| task.with(|task| task.needs_answer() || task.answer.is_some()));
     view! {
@@ -114,8 +115,8 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
             <header class="page-head">
                 <a class="back" href="/">"Back to Kontasks"</a>
                 <h1 data-kind=kind>{title}</h1>
-                {move || task.with(|task| (!task.description.is_empty()).then(|| view! { <p class="lead">{task.description.clone()}</p> }))}
-                {notice.map(|notice| view! { <p class="form-error" role="alert">{notice.error.to_string()}</p> })}
+                {move || task.with(|task| (!task.description.is_empty()).then(|| view! { <p class="lead">{visible(&task.description)}</p> }))}
+                {notice.map(|notice| view! { <p class="form-error" role="alert">{visible(&notice.error.to_string())}</p> })}
                 {move || is_deleted.get().then(|| view! { <p class="form-error" role="alert">"This task was deleted."</p> })}
             </header>
             <div class="task-main">
@@ -174,9 +175,9 @@ fn TaskView(data: TaskData, #[prop(into)] reload: Callback<()>) -> impl IntoView
 /// What was asked for, and when.
 fn original_request(task: &Task) -> impl IntoView + use<> {
     let context = &task.context;
-    let prompt = context.prompt.clone().map(|prompt| view! { <pre class="prompt" tabindex="0">{prompt}</pre> });
+    let prompt = context.prompt.as_deref().map(|prompt| view! { <pre class="prompt" tabindex="0">{visible(prompt)}</pre> });
     let asked = context.requested_at.map(|at| view! { <div><dt>"Requested"</dt><dd><Time at/></dd></div> });
-    let request = context.request_id.clone().map(|id| view! { <div><dt>"Request"</dt><dd><code>{id}</code></dd></div> });
+    let request = context.request_id.as_deref().map(|id| view! { <div><dt>"Request"</dt><dd><code>{visible(id)}</code></dd></div> });
     let is_unknown = prompt.is_none();
     view! {
         {prompt}

@@ -1,7 +1,10 @@
 //! The browsers that are signed in, each with the way to sign it out.
 
 use super::{Moment, Section};
-use crate::{domain::timestamp::Timestamp, ui::components::form_token::FormToken};
+use crate::{
+    domain::{timestamp::Timestamp, visible_text::visible},
+    ui::components::form_token::FormToken,
+};
 use leptos::prelude::*;
 
 /// A signed-in browser.
@@ -29,6 +32,7 @@ pub fn SessionsSection(
 ) -> impl IntoView {
     let has_others = sessions.iter().any(|session| !session.is_this);
     let rows = sessions.into_iter().map(|SessionRow { id, device, since, last_seen, is_this }| {
+        let device = visible(&device);
         view! {
             <li data-this=is_this.then_some("")>
                 <div>
