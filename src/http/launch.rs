@@ -52,8 +52,11 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let address = listener.local_addr()?;
 
     let clock = Clock::system();
-    let store = Store::open(&options.at.database_file(data.path())?, clock.clone()).await?;
+    let database = options.at.database_file(data.path())?;
+    let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
+    // Its hash is kept.
+    drop(options.token);
     let exe = std::env::current_exe().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
@@ -130,8 +133,9 @@ async fn beside_the_server(at: &DataOptions) -> Result<(Store, Auth, SocketAddr)
     let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
         bail!("no server has been started with the data folder {}; name another with --data", folder.display());
     };
+    let database = at.database_file(&folder)?;
     let clock = Clock::system();
-    let store = Store::open(&at.database_file(&folder)?, clock.clone()).await?;
+    let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock, None)?;
     Ok((store, auth, address))
 }

@@ -2,7 +2,7 @@
 
 use super::signals;
 use crate::backend::{
-    open_files,
+    environment, open_files,
     runner::{
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
@@ -52,7 +52,7 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     let mut command = Command::new(name);
     command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
     // What an outer terminal says of itself is not true of this one, and the server's secrets are none of the program's business.
-    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE", open_files::FOUND] {
+    for name in ["LINES", "COLUMNS", "NO_COLOR", open_files::FOUND].iter().chain(&environment::SECRETS) {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
