@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use kontasks::{
-    backend::{environment, runner::supervisor},
+    backend::{environment, runner::supervisor, umask},
     http::{
         command_line::{Command, CommandLine, log_to_stderr},
         launch,
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run(protected: io::Result<()>, work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    umask::restrict();
     log_to_stderr();
     if let Err(error) = protected {
         tracing::warn!("what this process holds in memory can be read by others of the same user: {error}");

@@ -15,6 +15,7 @@ use crate::backend::{
     data_dir::DataDir,
     drafts::Drafts,
     open_files,
+    private_files::{restrict_database, restrict_folder},
     runner::Runners,
     store::{Store, StoreError},
 };
@@ -53,6 +54,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
 
     let clock = Clock::system();
     let database = options.at.database_file(data.path())?;
+    restrict_database(&database, data.path())?;
     let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
     // Its hash is kept.
@@ -133,7 +135,10 @@ async fn beside_the_server(at: &DataOptions) -> Result<(Store, Auth, SocketAddr)
     let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
         bail!("no server has been started with the data folder {}; name another with --data", folder.display());
     };
+    let folder = folder.canonicalize()?;
+    restrict_folder(&folder)?;
     let database = at.database_file(&folder)?;
+    restrict_database(&database, &folder)?;
     let clock = Clock::system();
     let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock, None)?;

@@ -1,7 +1,7 @@
 //! Starts a supervisor. It is this program's own binary, so that server and supervisor always speak the same language.
 
 use super::{folder::RunFolder, process_tree::MARK};
-use crate::backend::{environment, open_files};
+use crate::backend::{environment, open_files, umask};
 use std::{
     fs::{self, File},
     io,
@@ -31,6 +31,7 @@ pub(super) async fn supervisor(exe: &Path, folder: &RunFolder) -> Result<(), Str
         // A server that is itself of a run must not make this one's supervisor be taken for a part of that.
         .env_remove(MARK)
         .envs(open_files::found().map(|found| (open_files::FOUND, found)))
+        .envs(umask::initial_in_octal().map(|mask| (umask::INITIAL, mask)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
