@@ -284,8 +284,8 @@ impl Runners {
         match shortage {
             Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
             None if changed => {
-                tracing::info!("there is room again");
                 self.start_next();
+                tracing::info!("there is room again");
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! What can be typed after `kontasks`, and what is said to the person who typed it.
 
+pub mod standard_streams;
 pub mod typed;
 
 use crate::backend::{auth::Secret, data_dir::DataDir};
@@ -114,7 +115,7 @@ impl DataOptions {
     }
 }
 
-/// Says a line to whoever started the program, on standard output. That nobody listens is no reason to stop.
+/// Says a line to whoever started the program, on standard output. It never fails or waits once the streams are relayed.
 pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }

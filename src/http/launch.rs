@@ -160,8 +160,8 @@ fn stop_on_signals(shutdown: &CancellationToken) -> Result<()> {
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             signals.recv().await;
-            tracing::info!("stopping");
             shutdown.cancel();
+            tracing::info!("stopping");
         });
     }
     Ok(())
