@@ -11,6 +11,7 @@ mod orphans;
 mod process;
 mod process_tree;
 mod queue;
+mod shell;
 pub mod supervisor;
 pub mod table;
 mod typed;
@@ -283,8 +284,8 @@ impl Runners {
         match shortage {
             Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
             None if changed => {
-                tracing::info!("there is room again");
                 self.start_next();
+                tracing::info!("there is room again");
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! What can be typed after `kontasks`, and what is said to the person who typed it.
 
+pub mod standard_streams;
 pub mod typed;
 
 use crate::backend::{auth::Secret, data_dir::DataDir};
@@ -48,7 +49,7 @@ pub struct DataOptions {
     #[arg(long, env = "KONTASKS_DATA", value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// The SQLite file [default: kontasks.db in the data folder]
-    #[arg(long, env = "KONTASKS_DATABASE", value_name = "FILE")]
+    #[arg(long, env = "KONTASKS_DATABASE", hide_env_values = true, value_name = "FILE")]
     pub database: Option<PathBuf>,
 }
 
@@ -139,7 +140,7 @@ fn quoted(text: &str) -> String {
     if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Says a line to whoever started the program, on standard output. That nobody listens is no reason to stop.
+/// Says a line to whoever started the program, on standard output. It never fails or waits once the streams are relayed.
 pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -156,11 +157,27 @@ pub fn log_to_stderr() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::environment::SECRETS;
     use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    /// Whoever adds a variable decides here whether it has to leave the environment.
+    #[test]
+    fn every_variable_is_known_to_be_a_secret_or_none() {
+        const OPEN: [&str; 3] = ["KONTASKS_ADDR", "KONTASKS_CONFIG", "KONTASKS_DATA"];
+        let command = CommandLine::command();
+        let arguments = command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments));
+        for name in arguments.filter_map(|argument| argument.get_env()?.to_str()) {
+            assert!(OPEN.contains(&name) != SECRETS.contains(&name), "{name}");
+        }
+        for argument in CommandLine::command().get_arguments().filter(|argument| argument.get_env().is_some()) {
+            let is_secret = SECRETS.iter().any(|secret| argument.get_env().is_some_and(|name| name == *secret));
+            assert_eq!(argument.is_hide_env_values_set(), is_secret, "{:?}: what --help shows", argument.get_env());
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::backend::{
     data_dir::DataDir,
     drafts::Drafts,
     open_files,
+    private_files::{restrict_database, restrict_folder},
     runner::Runners,
     store::{Store, StoreError},
 };
@@ -59,8 +60,12 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let address = listener.local_addr()?;
 
     let clock = Clock::system();
-    let store = Store::open(&options.at.database_file(data.path())?, clock.clone()).await?;
+    let database = options.at.database_file(data.path())?;
+    restrict_database(&database, data.path())?;
+    let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
+    // Its hash is kept.
+    drop(options.token);
     let exe = std::env::current_exe().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
@@ -155,8 +160,12 @@ async fn beside_the_server(at: &DataOptions) -> Result<(Store, Auth, SocketAddr)
     let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
         bail!("no server has been started with the data folder {}; name another with --data", folder.display());
     };
+    let folder = folder.canonicalize()?;
+    restrict_folder(&folder)?;
+    let database = at.database_file(&folder)?;
+    restrict_database(&database, &folder)?;
     let clock = Clock::system();
-    let store = Store::open(&at.database_file(&folder)?, clock.clone()).await?;
+    let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock, None)?;
     Ok((store, auth, address))
 }
@@ -176,8 +185,8 @@ fn stop_on_signals(shutdown: &CancellationToken) -> Result<()> {
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             signals.recv().await;
-            tracing::info!("stopping");
             shutdown.cancel();
+            tracing::info!("stopping");
         });
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Who else reads what is printed. A secret is for the person at the terminal; where standard output is kept for others to
 //! read, it is not printed.
 
+use super::command_line::standard_streams::{error_destination, output_destination};
 use rustix::fs::{FileType, Stat, fstat, stat};
 use std::{ffi::OsStr, io::IsTerminal};
 
@@ -18,14 +19,14 @@ pub enum Shared {
 /// Whether others read standard output. A pipe is a person's, as in `make run | tee`.
 #[must_use]
 pub fn of_stdout() -> Option<Shared> {
-    let outputs = [fstat(rustix::stdio::stdout()).ok(), fstat(rustix::stdio::stderr()).ok()];
+    let outputs = [fstat(output_destination()).ok(), fstat(error_destination()).ok()];
     let is_service = std::env::var_os("INVOCATION_ID").is_some();
     let journal = std::env::var_os("JOURNAL_STREAM").filter(|_| is_service);
     if outputs.iter().flatten().any(|output| journal.as_deref().is_some_and(|journal| is_stream(journal, output))) {
         return Some(Shared::Journal);
     }
     let stdout = outputs[0].as_ref()?;
-    if std::io::stdout().is_terminal() || FileType::from_raw_mode(stdout.st_mode) == FileType::CharacterDevice {
+    if output_destination().is_terminal() || FileType::from_raw_mode(stdout.st_mode) == FileType::CharacterDevice {
         return None;
     }
     if stat("/proc/1/fd/1").is_ok_and(|first| is_same(&first, stdout)) {

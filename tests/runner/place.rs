@@ -78,8 +78,10 @@ impl Place {
 
     pub fn supervisor(&self, run: RunId) -> i32 {
         let folder = self.run_folder(run).to_string_lossy().into_owned();
-        let line = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let found = || self.processes().into_iter().filter(|pid| line(pid).contains(&folder)).collect::<Vec<i32>>();
+        // The shell has the folder in its arguments as well.
+        let is_supervisor =
+            |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&format!("supervise\0{folder}")));
+        let found = || self.processes().into_iter().filter(is_supervisor).collect::<Vec<i32>>();
         // While it starts the program there is for a moment a copy of it.
         until("there is one supervisor", || found().len() == 1);
         found()[0]

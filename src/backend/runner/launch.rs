@@ -1,7 +1,7 @@
 //! Starts a supervisor. It is this program's own binary, so that server and supervisor always speak the same language.
 
 use super::{folder::RunFolder, process_tree::MARK};
-use crate::backend::open_files;
+use crate::backend::{environment, open_files, umask};
 use std::{
     fs::{self, File},
     io,
@@ -21,13 +21,17 @@ use tokio::{
 pub(super) async fn supervisor(exe: &Path, folder: &RunFolder) -> Result<(), String> {
     let failed = |error: io::Error| format!("could not be started: its supervisor cannot run: {error}");
     let log = File::options().create(true).append(true).open(folder.log()).map_err(failed)?;
-    let mut child = Command::new(exe)
+    let mut command = Command::new(exe);
+    for secret in environment::SECRETS {
+        command.env_remove(secret);
+    }
+    let mut child = command
         .arg("supervise")
         .arg(folder.path())
-        .env_remove("KONTASKS_TOKEN")
         // A server that is itself of a run must not make this one's supervisor be taken for a part of that.
         .env_remove(MARK)
         .envs(open_files::found().map(|found| (open_files::FOUND, found)))
+        .envs(umask::initial_in_octal().map(|mask| (umask::INITIAL, mask)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

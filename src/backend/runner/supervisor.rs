@@ -17,7 +17,7 @@ use super::{
     process,
 };
 use crate::{
-    backend::{clock::Clock, open_files},
+    backend::{clock::Clock, open_files, umask},
     domain::timestamp::Timestamp,
 };
 use followers::Followers;
@@ -125,6 +125,7 @@ fn hold(folder: &Path) -> Result<(), String> {
 fn detach() -> io::Result<()> {
     signals::close_inherited_files();
     open_files::give_back();
+    umask::restrict();
     signals::block();
     // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
     let _ = rustix::process::setsid();

@@ -2,11 +2,12 @@
 
 use super::signals;
 use crate::backend::{
-    open_files,
+    environment, open_files,
     runner::{
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
     },
+    umask,
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -52,7 +53,7 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     let mut command = Command::new(name);
     command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
     // What an outer terminal says of itself is not true of this one, and the server's secrets are none of the program's business.
-    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE", open_files::FOUND] {
+    for name in ["LINES", "COLUMNS", "NO_COLOR", open_files::FOUND, umask::INITIAL].iter().chain(&environment::SECRETS) {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
@@ -63,12 +64,16 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     command.env(MARK, spec.run.to_string());
 
     let is_terminal = program.terminal;
+    let mask = umask::initial();
     let before = move || {
         rustix::process::setsid()?;
         if is_terminal {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
         }
         signals::reset();
+        if let Some(mask) = mask {
+            umask::set(mask);
+        }
         Ok(())
     };
     // SAFETY: the closure makes system calls only and allocates nothing.
