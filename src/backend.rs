@@ -6,6 +6,7 @@ pub mod config;
 mod context;
 pub mod data_dir;
 pub mod drafts;
+pub mod identity;
 pub mod open_files;
 pub mod rich_text;
 pub mod runner;

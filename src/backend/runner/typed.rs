@@ -74,7 +74,11 @@ impl Runners {
         if !self.takes_input(&run) {
             return Err(RunnerError::NoTerminal(run.runner));
         }
-        let folder = RunFolder::new(&self.0.folders, id);
+        let folder = self.folder(id);
+        // What is written into a hard-linked copy of the file would be typed into somebody else's program.
+        if folder.is_foreign().unwrap_or(true) {
+            return Err(RunnerError::AlreadyEnded);
+        }
         let noted = spawn_blocking({
             let (runners, folder) = (self.clone(), folder.clone());
             move || {

@@ -2,6 +2,7 @@
 
 use super::signals;
 use crate::backend::{
+    identity::FolderId,
     open_files,
     runner::{
         folder::{Program, Spec},
@@ -61,6 +62,7 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     command.env("KONTASKS_TASK", spec.task.to_string()).envs(&program.environment);
     // Last, so that no configuration takes it away: by this mark is found what is left when this process is killed.
     command.env(MARK, spec.run.to_string());
+    command.envs(spec.data.map(|data| (FolderId::VARIABLE, data.to_string())));
 
     let is_terminal = program.terminal;
     let before = move || {
