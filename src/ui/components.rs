@@ -9,6 +9,7 @@ pub mod examples;
 pub mod failure;
 pub mod fixed;
 pub mod header;
+pub mod held_runs;
 pub mod labels;
 pub mod list;
 pub mod loaded;

@@ -74,8 +74,9 @@ pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: 
     let is_kept = schema::meta(connection, KEPT).await?.is_some();
     let boot = boot();
     let found = Found { record, file: id, written, boot, mark, folder, epoch, seq };
-    // Until it was written for the first time, as after an upgrade, nothing can be said.
-    let verdict = if is_kept { judge(&found) } else { Verdict::Same };
+    // Until the file was written for the first time, as after an upgrade, nothing can be said.
+    let is_first = !is_kept && found.record.is_none();
+    let verdict = if is_first { Verdict::Same } else { judge(&found) };
     match verdict {
         Verdict::Same => {}
         Verdict::Older(why) => set_aside(connection, why, None).await?,
