@@ -74,6 +74,7 @@ pub(super) struct FolderMark {
 
 /// The name of the link. What it points to means nothing; that it points to something keeps tools from complaining.
 const LINK: (&str, &str) = ("identity", "lock");
+const NEW_LINK: &str = "identity.new";
 
 impl FolderMark {
     /// As it is found.
@@ -86,18 +87,20 @@ impl FolderMark {
         Ok(FolderMark { folder: FileId::of(&fs::metadata(data)?), link })
     }
 
-    /// Makes the link anew.
+    /// Makes a new link, which takes its place by [`FolderMark::put`]: in between it can be written down.
     pub(super) fn renew(data: &Path) -> io::Result<Self> {
-        let path = data.join(LINK.0);
-        match fs::remove_file(&path) {
+        let new = data.join(NEW_LINK);
+        match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => symlink(LINK.1, &path)?,
+            _ => symlink(LINK.1, &new)?,
         }
-        Self::read(data)
+        let link = FileId::of(&fs::symlink_metadata(&new)?);
+        Ok(FolderMark { folder: FileId::of(&fs::metadata(data)?), link: Some(link) })
     }
 
-    pub(super) fn has_link(self) -> bool {
-        self.link.is_some()
+    /// Puts the new link into its place.
+    pub(super) fn put(data: &Path) -> io::Result<()> {
+        fs::rename(data.join(NEW_LINK), data.join(LINK.0))
     }
 
     /// Whether both are the same folder, kept by the same server.
@@ -149,14 +152,16 @@ mod tests {
         let data = place.path().join("data");
         fs::create_dir(&data).expect("made");
         let bare = FolderMark::read(&data).expect("reads");
-        let marked = FolderMark::renew(&data).expect("marks");
-        assert!(marked.has_link() && !bare.has_link() && !marked.is(bare));
+        let marked = FolderMark::renew(&data).expect("makes");
+        assert!(FolderMark::read(&data).expect("reads").is(bare) && !marked.is(bare));
+        FolderMark::put(&data).expect("puts");
         let moved = place.path().join("moved");
         fs::rename(&data, &moved).expect("moves");
         assert!(FolderMark::read(&moved).expect("reads").is(marked), "a folder that was moved is the same");
         // The clock by which files are made ticks every few milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(20));
-        assert!(!FolderMark::renew(&moved).expect("marks").is(marked), "its inode number may be the same");
+        fs::remove_file(moved.join(LINK.0)).expect("removed");
+        assert!(!FolderMark::renew(&moved).expect("makes").is(marked), "its inode number may be the same");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn lock(database: &Path, data: &Path) -> Result<HeadFile, StoreError>
 /// Compares the database with its head file, and takes it over.
 pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: HeadFile) -> Result<Head, StoreError> {
     let (record, id, written) = file.read().map_err(failed)?;
-    let mut mark = FolderMark::read(data).map_err(failed)?;
+    let mark = FolderMark::read(data).map_err(failed)?;
     let folder = schema::folder(connection).await?;
     let epoch = schema::epoch(connection).await?.as_str().to_owned();
     let seq = super::head(connection).await?;
@@ -82,12 +82,22 @@ pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: 
         Verdict::Older(why) => set_aside(connection, why, None).await?,
         Verdict::Copied(why) => set_aside(connection, why, Some(FolderId::draw())).await?,
     }
-    if !mark.has_link() || matches!(verdict, Verdict::Copied(_)) {
-        mark = FolderMark::renew(data).map_err(failed)?;
-    }
     let (folder, epoch) = (schema::folder(connection).await?, schema::epoch(connection).await?.as_str().to_owned());
-    let record = Record { folder, epoch, seq, at: 0, boot: found.boot, closed: false, file: id, mark };
+    let record = Record { folder, epoch, seq, at: 0, boot: found.boot, closed: false, file: id, mark, before: None };
     let mut head = Head { file, record };
+    // At each start: so that a backup of an earlier one is known whichever files it is laid over.
+    match FolderMark::renew(data) {
+        Ok(renewed) => {
+            (head.record.mark, head.record.before) = (renewed, Some(mark));
+            head.file.write(&mut head.record);
+            FolderMark::put(data).map_err(failed)?;
+            head.record.before = None;
+        }
+        Err(error) if verdict == Verdict::Same && is_kept => {
+            tracing::warn!("what tells this data folder from a backup of it cannot be renewed: {error}");
+        }
+        Err(error) => return Err(failed(error)),
+    }
     head.file.write(&mut head.record);
     if verdict != Verdict::Same || !is_kept {
         // What is not written now would be taken for a copy the next time.

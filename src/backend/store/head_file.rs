@@ -39,6 +39,8 @@ pub(super) struct Record {
     pub file: FileId,
     /// The data folder that it is of.
     pub mark: FolderMark,
+    /// While the mark is being renewed: what it is until then.
+    pub before: Option<FolderMark>,
 }
 
 /// What is found at a start.
@@ -75,7 +77,7 @@ pub(super) fn judge(found: &Found) -> Verdict {
     if record.folder != found.folder {
         return Verdict::Copied("the database and the file beside it are of different folders");
     }
-    if !record.mark.is(found.mark) {
+    if !record.mark.is(found.mark) && !record.before.is_some_and(|mark| mark.is(found.mark)) {
         return Verdict::Copied("it lies in another folder than it was written in, or something else has written into this one");
     }
     if !record.file.is(found.file) {
@@ -214,7 +216,7 @@ mod tests {
         fs::create_dir(&path).expect("made");
         // Files that are made within one tick of the clock have the same birth.
         std::thread::sleep(Duration::from_millis(20));
-        FolderMark::renew(&path).expect("marks")
+        FolderMark::renew(&path).expect("makes")
     }
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
         let other_file = FileId::of(&fs::metadata(place.path().join("other")).expect("there"));
         let (folder, epoch) = (FolderId::draw(), "k1".to_owned());
         let boot = Some("a".to_owned());
-        let record = Record { folder, epoch: epoch.clone(), seq: 7, at: 1_000_000, boot: boot.clone(), closed: false, file, mark };
+        let record = Record { folder, epoch: epoch.clone(), seq: 7, at: 1_000_000, boot: boot.clone(), closed: false, file, mark, before: None };
         let found = |change: fn(&mut Record), seq: u64, written: u64| {
             let mut record = record.clone();
             change(&mut record);
@@ -245,6 +247,9 @@ mod tests {
         assert!(matches!(judged(stopped, 7, 1_030_000), Verdict::Copied(_)));
         let elsewhere = Found { mark: other_mark, ..found(|_| {}, 7, 1_000_000) };
         assert!(matches!(judge(&elsewhere), Verdict::Copied(_)));
+        let mut renewed = Found { mark: other_mark, ..found(|_| {}, 7, 1_000_000) };
+        renewed.record.as_mut().expect("there").before = Some(other_mark);
+        assert_eq!(judge(&renewed), Verdict::Same, "cut off while the link was being renewed");
         let replaced = Found { file: other_file, ..found(|_| {}, 7, 1_000_000) };
         assert!(matches!(judge(&replaced), Verdict::Copied(_)));
         assert!(matches!(judge(&Found { record: None, ..found(|_| {}, 7, 1_000_000) }), Verdict::Copied(_)));
@@ -259,10 +264,10 @@ mod tests {
         assert!(refused.contains("another server uses it"), "{refused}");
         let (none, file, _) = head.read().expect("reads");
         assert_eq!(none, None, "it is empty");
-        let mark = FolderMark::renew(place.path()).expect("marks");
+        let mark = FolderMark::renew(place.path()).expect("makes");
         let epoch = "k".repeat(32);
         let boot = Some("b".repeat(36));
-        let mut record = Record { folder: FolderId::draw(), epoch, seq: u64::MAX, at: 0, boot, closed: false, file, mark };
+        let mut record = Record { folder: FolderId::draw(), epoch, seq: u64::MAX, at: 0, boot, closed: false, file, mark, before: Some(mark) };
         head.write(&mut record);
         assert!(!head.is_failing);
         drop(head);
