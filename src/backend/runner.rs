@@ -210,7 +210,13 @@ impl Runners {
         let asked = Asked { by: by.to_owned(), at: Clock::system().now() };
         let waits = !self.runs().followed.contains_key(&id);
         // What is written into a hard-linked copy of the file would end somebody else's program.
-        let written = if folder.is_foreign().unwrap_or(true) { Ok(()) } else if waits { folder.request_cancel_of_waiting(&asked) } else { folder.request_cancel(&asked) };
+        let written = if folder.is_foreign().unwrap_or(true) {
+            Ok(())
+        } else if waits {
+            folder.request_cancel_of_waiting(&asked)
+        } else {
+            folder.request_cancel(&asked)
+        };
         if let Err(error) = written {
             tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
         }

@@ -1,11 +1,6 @@
 //! The board as a browser holds it: a snapshot, and each event of the stream applied to it in order.
 
-use super::{
-    event::TaskEvent,
-    id::TaskId,
-    run::Run,
-    task::Task,
-};
+use super::{event::TaskEvent, id::TaskId, run::Run, task::Task};
 
 /// The tasks and runs that a page knows. Newest change first.
 #[derive(Clone, Debug, Default, PartialEq)]

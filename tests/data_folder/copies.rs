@@ -35,7 +35,11 @@ async fn check_copy(place: &Place, copy: &Program, original: &Busy) {
     let run = copy.until(&original.prints, "ended", |run| !run["endedAt"].is_null()).await;
     assert_eq!((run["status"].as_str(), run["reason"].as_str()), (Some("interrupted"), Some(COPIED)), "{run}");
     let waits = copy.get(&format!("/api/v1/runs/{}", original.waits)).await;
-    assert_eq!((waits["status"].as_str(), waits["held"].as_bool(), waits["ahead"].is_null()), (Some("queued"), Some(true), true), "{waits}");
+    assert_eq!(
+        (waits["status"].as_str(), waits["held"].as_bool(), waits["ahead"].is_null()),
+        (Some("queued"), Some(true), true),
+        "{waits}"
+    );
     assert_eq!(held(copy).await, 1);
     for path in ["/", "/tasks"] {
         let html = page(copy, path).await;

@@ -143,7 +143,10 @@ async fn a_damaged_page_makes_the_server_not_ready() {
     until_ready(&server, DAMAGED).await;
     assert!(ready(&server).await.starts_with("HTTP/1.1 503"));
     let answer = ask(&server.address, "POST /api/v1/runs", &json!({ "prompt": "echo no" }).to_string()).await;
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("the database is damaged: stop the server and restore a backup"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("the database is damaged: stop the server and restore a backup"),
+        "{answer}"
+    );
     until_notice(&server, "/tasks", Some(DAMAGED)).await;
     assert!(ask(&server.address, "GET /healthz", "").await.starts_with("HTTP/1.1 200"));
     server.kill().await;

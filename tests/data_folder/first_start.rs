@@ -81,8 +81,11 @@ async fn each_step_of_making_a_database_can_be_the_last() {
         ("an empty head file", "update meta set value = value; delete from meta where name = 'kept'"),
         ("no folder yet", "delete from meta where name in ('kept', 'folder')"),
         ("no epoch yet", "delete from meta where name in ('kept', 'folder', 'epoch')"),
-        ("the newest migration to come", "delete from meta where name in ('kept', 'folder', 'epoch'); alter table runs drop column held; \
-          delete from _sqlx_migrations where version >= 6"),
+        (
+            "the newest migration to come",
+            "delete from meta where name in ('kept', 'folder', 'epoch'); alter table runs drop column held; \
+          delete from _sqlx_migrations where version >= 6",
+        ),
     ] {
         let place = Place::new();
         works(&place.data()).await;

@@ -349,6 +349,15 @@ impl RunFolder {
         Ok(bytes)
     }
 
+    /// How long the spool is; 0 where there is none.
+    pub(super) fn spool_length(&self) -> io::Result<u64> {
+        match fs::metadata(self.spool()) {
+            Ok(spool) => Ok(spool.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the disk has no room for the few files that a run begins with.
     pub(super) fn is_full(&self) -> bool {
         const NEEDED: u64 = 64 * 1024;

@@ -321,7 +321,9 @@ impl Follower {
             }
             return self.remove_folder().await;
         }
-        while self.take(&mut progress, true).await? {}
+        // Where the files are hard links, the original's program still writes.
+        let length = self.folder.spool_length()?;
+        while progress.position < length && self.take(&mut progress, true).await? {}
         let end = match self.folder.ended()? {
             // It had ended before the copy was made.
             Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),

@@ -142,4 +142,3 @@ fn failed(error: io::Error) -> StoreError {
         _ => StoreError::Broken { what: "data folder", reason: error.to_string() },
     }
 }
-

@@ -227,7 +227,8 @@ mod tests {
         let other_file = FileId::of(&fs::metadata(place.path().join("other")).expect("there"));
         let (folder, epoch) = (FolderId::draw(), "k1".to_owned());
         let boot = Some("a".to_owned());
-        let record = Record { folder, epoch: epoch.clone(), seq: 7, at: 1_000_000, boot: boot.clone(), closed: false, file, mark, before: None };
+        let record =
+            Record { folder, epoch: epoch.clone(), seq: 7, at: 1_000_000, boot: boot.clone(), closed: false, file, mark, before: None };
         let found = |change: fn(&mut Record), seq: u64, written: u64| {
             let mut record = record.clone();
             change(&mut record);
@@ -267,7 +268,8 @@ mod tests {
         let mark = FolderMark::renew(place.path()).expect("makes");
         let epoch = "k".repeat(32);
         let boot = Some("b".repeat(36));
-        let mut record = Record { folder: FolderId::draw(), epoch, seq: u64::MAX, at: 0, boot, closed: false, file, mark, before: Some(mark) };
+        let mut record =
+            Record { folder: FolderId::draw(), epoch, seq: u64::MAX, at: 0, boot, closed: false, file, mark, before: Some(mark) };
         head.write(&mut record);
         assert!(!head.is_failing);
         drop(head);

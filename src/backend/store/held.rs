@@ -66,7 +66,8 @@ impl Store {
 
 /// As a page has them.
 pub(super) async fn held_runs(connection: &mut SqliteConnection) -> Result<HeldRuns, StoreError> {
-    let sql = "select count(*) from runs indexed by runs_unfinished where status in ('queued', 'running') and status = 'queued' and held = 1";
+    let sql =
+        "select count(*) from runs indexed by runs_unfinished where status in ('queued', 'running') and status = 'queued' and held = 1";
     let (count,): (i64,) = sqlx::query_as(sql).fetch_one(&mut *connection).await?;
     let at = schema::meta(connection, claim::COPIED_AT).await?.and_then(|at| at.parse().ok()).unwrap_or_default();
     Ok(HeldRuns { count: rows::unsigned(count), copied_at: Timestamp(at) })

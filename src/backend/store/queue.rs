@@ -28,7 +28,9 @@ impl Store {
     pub async fn queued_runs(&self, after: Option<RunNumber>) -> Result<Vec<QueuedRun>, StoreError> {
         // All queued runs are found by the index of the unfinished ones, the latest by their numbers: neither looks at what has ended.
         let sql = match after {
-            Some(_) => "select number, id, runner from runs not indexed where number > ?1 and status = 'queued' and held is not 1 order by number",
+            Some(_) => {
+                "select number, id, runner from runs not indexed where number > ?1 and status = 'queued' and held is not 1 order by number"
+            }
             None => {
                 "select number, id, runner from runs indexed by runs_unfinished \
                  where status in ('queued', 'running') and status = 'queued' and held is not 1 and ?1 is null order by number"

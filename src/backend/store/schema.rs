@@ -130,8 +130,7 @@ async fn drawn_once(connection: &mut SqliteConnection, name: &str, drawn: String
 
 /// One of the values that stand on their own.
 pub(super) async fn meta(connection: &mut SqliteConnection, name: &str) -> Result<Option<String>, StoreError> {
-    let row: Option<(String,)> =
-        sqlx::query_as("select value from meta where name = ?1").bind(name).fetch_optional(connection).await?;
+    let row: Option<(String,)> = sqlx::query_as("select value from meta where name = ?1").bind(name).fetch_optional(connection).await?;
     Ok(row.map(|(value,)| value))
 }
 
@@ -150,7 +149,9 @@ fn unusable(path: &Path, reason: impl Into<String>, advice: &'static str) -> Sto
 
 fn in_words(path: &Path, error: sqlx::Error) -> StoreError {
     match sqlite_code(&error) {
-        Some(code::CORRUPT) => unusable(path, "it is damaged", "restore it from a backup (docs/operation.md), or choose another --data folder"),
+        Some(code::CORRUPT) => {
+            unusable(path, "it is damaged", "restore it from a backup (docs/operation.md), or choose another --data folder")
+        }
         Some(code::NOTADB) => unusable(path, "it is no database", "move the file away, or choose another --data folder"),
         Some(code::CANTOPEN | code::READONLY) => {
             unusable(path, "it cannot be written", "see that the folder exists and belongs to you, or choose another with --data")
