@@ -1,5 +1,6 @@
-//! Which data folder this is: an id of its own, and how one tells that a folder's files were put there by something else than the server
-//! that kept them. A copy of a folder is another folder; so is one that a backup was laid over.
+//! Which data folder this is: an id of its own, and how one tells that a folder's files were put
+//! there by something else than the server that kept them. A copy of a folder is another folder; so
+//! is one that a backup was laid over.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -40,8 +41,8 @@ impl Display for FolderId {
     }
 }
 
-/// One file for good. Its inode number may be used again, often at once, but no other file was made at the same nanosecond, and nothing
-/// that copies or restores can set that time.
+/// One file for good. Its inode number may be used again, often at once, but no other file was made
+/// at the same nanosecond, and nothing that copies or restores can set that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileId {
     /// In nanoseconds since 1970; none where the file system does not keep it.
@@ -64,15 +65,17 @@ impl FileId {
     }
 }
 
-/// The data folder itself, and a symbolic link in it. Whatever restores files *into* a folder can write over a regular file, which stays
-/// the same file; a symbolic link it has to make anew. And a hard-linked copy shares all files, but no folder.
+/// The data folder itself, and a symbolic link in it. Whatever restores files *into* a folder can
+/// write over a regular file, which stays the same file; a symbolic link it has to make anew. And a
+/// hard-linked copy shares all files, but no folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FolderMark {
     folder: FileId,
     link: Option<FileId>,
 }
 
-/// The name of the link. What it points to means nothing; that it points to something keeps tools from complaining.
+/// The name of the link. What it points to means nothing; that it points to something keeps tools
+/// from complaining.
 const LINK: (&str, &str) = ("identity", "lock");
 const NEW_LINK: &str = "identity.new";
 
@@ -87,7 +90,8 @@ impl FolderMark {
         Ok(FolderMark { folder: FileId::of(&fs::metadata(data)?), link })
     }
 
-    /// Makes a new link, which takes its place by [`FolderMark::put`]: in between it can be written down.
+    /// Makes a new link, which takes its place by [`FolderMark::put`]: in between it can be written
+    /// down.
     pub(super) fn renew(data: &Path) -> io::Result<Self> {
         let new = data.join(NEW_LINK);
         match fs::remove_file(&new) {
@@ -114,12 +118,13 @@ impl FolderMark {
     }
 }
 
-/// A file or folder that is open, and the path that it was opened by. Renamed away or deleted, it can be written to as before, which is
-/// how what was accepted gets lost.
+/// A file or folder that is open, and the path that it was opened by. Renamed away or deleted, it
+/// can be written to as before, which is how what was accepted gets lost.
 #[derive(Clone, Debug)]
 pub(super) struct Presence {
     path: PathBuf,
-    /// Device and inode while the process lives, during which neither changes; none where it could not be told.
+    /// Device and inode while the process lives, during which neither changes; none where it could
+    /// not be told.
     id: Option<(u64, u64)>,
 }
 

@@ -1,4 +1,5 @@
-//! Runs that are held: they came with a backup or a copy of the data folder, and wait until a person says what is to become of them.
+//! Runs that are held: they came with a backup or a copy of the data folder, and wait until a
+//! person says what is to become of them.
 
 use super::{
     members::{Members, Read, Unreadable},
@@ -14,7 +15,8 @@ use serde_json::Value;
 pub struct HeldRuns {
     /// How many wait for a person's word.
     pub count: u64,
-    /// When the last event was committed of what they came with; means nothing where there are none.
+    /// When the last event was committed of what they came with; means nothing where there are
+    /// none.
     pub copied_at: Timestamp,
 }
 
@@ -36,7 +38,8 @@ impl HeldRuns {
         self.count = self.count.saturating_sub(u64::from(is_decided));
     }
 
-    /// What there is, as a sentence without the time: "12 queued runs come from a backup or a copy".
+    /// What there is, as a sentence without the time: "12 queued runs come from a backup or a
+    /// copy".
     #[must_use]
     pub fn in_words(&self) -> String {
         match self.count {

@@ -1,5 +1,5 @@
-//! Copies and restored backups: the original's programs are left alone, nothing is executed again by itself, and no cursor of before is
-//! believed.
+//! Copies and restored backups: the original's programs are left alone, nothing is executed again
+//! by itself, and no cursor of before is believed.
 
 use crate::program::{Program, ask};
 use crate::tools::{Place, counted, cursor, go_on, held, hello, output, page, sh, until};
@@ -12,7 +12,8 @@ async fn start(data: &Path) -> Program {
     Program::start(data, "127.0.0.1:0").await
 }
 
-/// A server with a run that prints and two that wait; the second one's folder is there already, as it was cancelled, and not the third's.
+/// A server with a run that prints and two that wait; the second one's folder is there already, as
+/// it was cancelled, and not the third's.
 struct Busy {
     server: Program,
     prints: String,
@@ -187,7 +188,8 @@ async fn form(server: &Program, path: &str, body: &str) -> String {
     answer
 }
 
-/// A folder that was stopped with a run that waits, and a backup of it from then; meanwhile the run was executed, and more happened.
+/// A folder that was stopped with a run that waits, and a backup of it from then; meanwhile the run
+/// was executed, and more happened.
 async fn with_backup(place: &Place, stop: &str) -> (String, String) {
     let mut original = busy(place).await;
     // Orderly, so that all of it is in the database's file.

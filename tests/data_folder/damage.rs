@@ -1,5 +1,5 @@
-//! A data folder that is taken away under the running server, and a database that is damaged: the server is not ready and says why, and
-//! nothing that it accepts is lost.
+//! A data folder that is taken away under the running server, and a database that is damaged: the
+//! server is not ready and says why, and nothing that it accepts is lost.
 
 use crate::program::{Program, ask};
 use crate::tools::{Place, counted, cursor, hello, output, page, sh};
@@ -58,6 +58,7 @@ async fn a_data_folder_that_is_taken_away_and_put_back_loses_nothing() {
         assert!(not.starts_with("HTTP/1.1 503") && not.contains(GONE), "{not}");
         refused(&server, "/api/v1/runs", &json!({ "prompt": "echo no" })).await;
         refused(&server, "/api/v1/tasks", &json!({ "title": "no" })).await;
+        refused(&server, &format!("/api/v1/runs/{prints}/input"), &json!({ "text": "no" })).await;
         until_notice(&server, "/", Some(GONE)).await;
         until_notice(&server, &format!("/runs/{prints}"), Some(GONE)).await;
         assert!(hello(&server, None).await.0["notice"].as_str().is_some_and(|notice| notice.starts_with(GONE)));
@@ -113,7 +114,8 @@ async fn a_folder_that_was_replaced_is_not_written_to() {
     }
 }
 
-/// Fills the pages of a closed database that hold rows of that table's kind with nonsense: a leaf in the middle.
+/// Fills the pages of a closed database that hold rows of that table's kind with nonsense: a leaf
+/// in the middle.
 fn damage(database: &Path) {
     let file = File::options().read(true).write(true).open(database).expect("there");
     let pages = file.metadata().expect("there").len() / 4096;
@@ -121,7 +123,8 @@ fn damage(database: &Path) {
     for page in 1..pages {
         let mut kind = [0; 1];
         file.read_exact_at(&mut kind, page * 4096).expect("reads");
-        // A leaf of a table; the root pages of small tables are left as they are, so that the server gets through its start.
+        // A leaf of a table; the root pages of small tables are left as they are, so that the
+        // server gets through its start.
         if kind == [13] && page > pages / 2 {
             file.write_all_at(&[0xA5; 64], page * 4096).expect("writes");
             done += 1;

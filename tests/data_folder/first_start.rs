@@ -1,4 +1,5 @@
-//! A data folder that is being made when the machine fails, or the disk is full: however far it had come, the next start takes it up.
+//! A data folder that is being made when the machine fails, or the disk is full: however far it had
+//! come, the next start takes it up.
 
 use crate::program::Program;
 use crate::tools::{Place, sh};

@@ -1,5 +1,6 @@
-//! The data folder as people and machines treat it: made on a machine that fails, copied, restored from a backup, damaged, taken away.
-//! The program itself, with real folders and the tools that are used on them.
+//! The data folder as people and machines treat it: made on a machine that fails, copied, restored
+//! from a backup, damaged, taken away. The program itself, with real folders and the tools that are
+//! used on them.
 
 #[path = "../support/program.rs"]
 mod program;

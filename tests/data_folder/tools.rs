@@ -48,7 +48,8 @@ impl Place {
         fs::read_to_string(self.file(name)).map_or(0, |text| text.lines().count())
     }
 
-    /// A program that prints a line every few milliseconds until the file is there, and then how many they were.
+    /// A program that prints a line every few milliseconds until the file is there, and then how
+    /// many they were.
     pub fn counting(&self, gate: &str) -> String {
         let gate = self.file(gate);
         format!("i=0; until test -e '{}'; do echo line $i; i=$((i+1)); sleep 0.005; done; echo $i lines", gate.display())

@@ -1,11 +1,12 @@
-//! What a copied, restored or missing data folder means for runs: those that came with a copy wait until a person says what is to become
-//! of them, and nothing is taken on while the folder is away.
+//! What a copied, restored or missing data folder means for runs: those that came with a copy wait
+//! until a person says what is to become of them, and nothing is taken on while the folder is away.
 
 use super::{RunnerError, Runners};
 use crate::backend::{space::Shortage, store::StoreError};
 
 impl Runners {
-    /// Lets the held runs have their turn, in the order of their acceptance, and says how many that were.
+    /// Lets the held runs have their turn, in the order of their acceptance, and says how many that
+    /// were.
     ///
     /// # Errors
     /// [`RunnerError::NoRoom`]; the store failed.
@@ -27,7 +28,8 @@ impl Runners {
         Ok(releasing.await.unwrap_or(Err(StoreError::Closed))?)
     }
 
-    /// Cancels the held runs in the name of somebody (`Firefox on Linux`), and says how many that were.
+    /// Cancels the held runs in the name of somebody (`Firefox on Linux`), and says how many that
+    /// were.
     ///
     /// # Errors
     /// The store failed.

@@ -65,6 +65,7 @@ impl Runners {
     }
 
     async fn write_down(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
+        self.check_place()?;
         let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
         match run.status {
             RunStatus::Running => {}

@@ -1,5 +1,6 @@
-//! Taking a database over at a server's start: is it what this folder's server committed last? What is older, and what came from
-//! elsewhere, gets an epoch of its own, so that no cursor of before is believed, and nothing of it is executed by itself.
+//! Taking a database over at a server's start: is it what this folder's server committed last? What
+//! is older, and what came from elsewhere, gets an epoch of its own, so that no cursor of before is
+//! believed, and nothing of it is executed by itself.
 
 use super::{
     error::StoreError,
@@ -46,8 +47,8 @@ impl Head {
     }
 }
 
-/// To be called before the database is opened. Nobody else writes to it from then on; where its files are hard links to another
-/// folder's, they become this folder's own.
+/// To be called before the database is opened. Nobody else writes to it from then on; where its
+/// files are hard links to another folder's, they become this folder's own.
 pub(super) fn lock(database: &Path, data: &Path) -> Result<HeadFile, StoreError> {
     let head = HeadFile::open(database)?;
     let is_linked = fs::metadata(database).is_ok_and(|metadata| metadata.nlink() > 1);
@@ -108,8 +109,8 @@ pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: 
     Ok(head)
 }
 
-/// Gives the database an epoch of its own and holds what waits. Where it came from elsewhere, it becomes a folder of its own as well, and
-/// what runs according to it is somebody else's.
+/// Gives the database an epoch of its own and holds what waits. Where it came from elsewhere, it
+/// becomes a folder of its own as well, and what runs according to it is somebody else's.
 async fn set_aside(connection: &mut SqliteConnection, why: &str, folder: Option<FolderId>) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await?;
     let last: Option<(i64,)> = sqlx::query_as("select at from events order by seq desc limit 1").fetch_optional(&mut *transaction).await?;

@@ -1,8 +1,10 @@
-//! The head file: beside the database, how far it had come when it was last committed to, and by which folder it was kept. It is compared
-//! at the next start: a database that is older than what this machine committed, or that came from elsewhere, is told by it.
+//! The head file: beside the database, how far it had come when it was last committed to, and by
+//! which folder it was kept. It is compared at the next start: a database that is older than what
+//! this machine committed, or that came from elsewhere, is told by it.
 //!
-//! It is written by one `pwrite` into the page cache after each commit, without a sync. So a loss of power can leave it older than the
-//! database, which means nothing; it never leaves it newer, for the database is synced first.
+//! It is written by one `pwrite` into the page cache after each commit, without a sync. So a loss
+//! of power can leave it older than the database, which means nothing; it never leaves it newer,
+//! for the database is synced first.
 
 use super::error::StoreError;
 use crate::backend::identity::{FileId, FolderId, FolderMark};
@@ -16,10 +18,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// It always has this size, so that writing it over needs no room. One block of the smallest disks: it is never half written.
+/// It always has this size, so that writing it over needs no room. One block of the smallest disks:
+/// it is never half written.
 const SIZE: usize = 512;
 
-/// By how much the time in it may differ from the time at which the system says that it was written.
+/// By how much the time in it may differ from the time at which the system says that it was
+/// written.
 const APART: Duration = Duration::from_secs(2);
 
 /// What stands in it.
@@ -72,7 +76,8 @@ pub(super) enum Verdict {
 /// Compares.
 pub(super) fn judge(found: &Found) -> Verdict {
     let Some(record) = &found.record else { return Verdict::Copied("the file beside it that belongs to it is missing or damaged") };
-    // A loss of power may leave the one older than the other by what the system had not written to the disk yet.
+    // A loss of power may leave the one older than the other by what the system had not written to
+    // the disk yet.
     let is_lossy = record.boot != found.boot && !record.closed;
     if record.folder != found.folder {
         return Verdict::Copied("the database and the file beside it are of different folders");
@@ -109,7 +114,8 @@ impl HeadFile {
         name.into()
     }
 
-    /// Opens it, makes it where it is missing, and takes the lock that keeps every other server off the database.
+    /// Opens it, makes it where it is missing, and takes the lock that keeps every other server off
+    /// the database.
     pub(super) fn open(database: &Path) -> Result<Self, StoreError> {
         let path = Self::path(database);
         let unusable = |reason: String| StoreError::Unusable {
@@ -142,7 +148,8 @@ impl HeadFile {
         Ok((serde_json::from_slice(&text).ok(), FileId::of(&metadata), millis(written)))
     }
 
-    /// Writes it. One that cannot be written is older than the database, which means nothing: it is said once and tried again.
+    /// Writes it. One that cannot be written is older than the database, which means nothing: it is
+    /// said once and tried again.
     pub(super) fn write(&mut self, record: &mut Record) {
         record.at = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         match self.put(record) {
@@ -183,8 +190,9 @@ fn millis(since: Duration) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Gives a hard-linked copy of a folder files of its own: two folders that write to one database destroy it. Where the lock of
-/// [`HeadFile::open`] is held, nobody else writes to them. True where there was something to do.
+/// Gives a hard-linked copy of a folder files of its own: two folders that write to one database
+/// destroy it. Where the lock of [`HeadFile::open`] is held, nobody else writes to them. True where
+/// there was something to do.
 pub(super) fn unshare(database: &Path) -> io::Result<bool> {
     let beside = |suffix: &str| {
         let mut name = OsString::from(database.as_os_str());

@@ -1,5 +1,5 @@
-//! Runs that wait for a person's word: they came with a backup or a copy of the data folder, and may have been executed already by
-//! whoever that was made of. Each change is an event of its run.
+//! Runs that wait for a person's word: they came with a backup or a copy of the data folder, and
+//! may have been executed already by whoever that was made of. Each change is an event of its run.
 
 use super::{
     Store, claim,

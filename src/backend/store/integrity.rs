@@ -7,13 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For how long it is looked for. A database of some gigabytes takes longer on a slow disk, and its pages are met one by one anyway.
+/// For how long it is looked for. A database of some gigabytes takes longer on a slow disk, and its
+/// pages are met one by one anyway.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many steps of SQLite's machine lie between two looks at the time.
 const STEPS: i32 = 100_000;
 
-/// Whether any statement of this process has met a damaged page. A server has one database, and its damage does not go away.
+/// Whether any statement of this process has met a damaged page. A server has one database, and its
+/// damage does not go away.
 static MET: AtomicBool = AtomicBool::new(false);
 
 /// A statement has met a damaged page.
@@ -28,8 +30,8 @@ impl Store {
         MET.load(Ordering::Relaxed)
     }
 
-    /// Looks for damage, page by page, for a minute at the most. What is found is said by the result and from then on by
-    /// [`Store::has_met_damage`]. It reads beside everything else.
+    /// Looks for damage, page by page, for a minute at the most. What is found is said by the
+    /// result and from then on by [`Store::has_met_damage`]. It reads beside everything else.
     ///
     /// # Errors
     /// [`StoreError::Damaged`]; or it could not be looked for.

@@ -22,7 +22,8 @@ pub async fn read(State(state): State<AppState>) -> Result<Json<HeldRuns>, Probl
     Ok(Json(state.backend.store.held_runs().await?))
 }
 
-/// `POST /held-runs/release`: they wait for their turn from now on, in the order in which they were accepted.
+/// `POST /held-runs/release`: they wait for their turn from now on, in the order in which they were
+/// accepted.
 ///
 /// # Errors
 /// 503 and 507 where nothing is started.

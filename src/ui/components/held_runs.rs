@@ -1,5 +1,6 @@
-//! Runs that came with a backup or a copy, and wait for a person's word: how many there are, and the two things that can be done with
-//! them. A plain form, so that it needs no script, and costs the page next to nothing where there are none.
+//! Runs that came with a backup or a copy, and wait for a person's word: how many there are, and
+//! the two things that can be done with them. A plain form, so that it needs no script, and costs
+//! the page next to nothing where there are none.
 
 use super::time::Time;
 use crate::domain::{event::StreamEvent, held::HeldRuns};
