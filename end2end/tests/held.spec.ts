@@ -36,6 +36,7 @@ for (const [page_, decision, ends] of [
     await page.getByRole("button", { name: decision }).click();
     for (const place of [0, 2]) await expect.poll(async () => (await server.api.run(waiting[place].run.id)).status).toBe(ends);
     await expect(notice).toHaveCount(0);
-    await expect(page).toHaveURL(new URL(page_, server.url).href);
+    // The answer to a plain form leads back to the page that it was on.
+    expect(new URL(page.url()).pathname).toBe(page_);
   });
 }
