@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Starts, and executes something.
@@ -31,8 +31,11 @@ async fn execute(database: &Path, sql: &str) {
 #[tokio::test]
 async fn a_first_start_that_is_killed_at_any_moment_is_taken_up() {
     let place = Place::new();
+    // How long it takes from the first file to the last one, on this machine as busy as it is.
+    let mut takes = Duration::ZERO;
+    let is_made = |data: &Path| fs::metadata(data.join("kontasks.db.head")).is_ok_and(|file| file.len() > 0);
     let mut whole = 0;
-    for round in 0..60 {
+    for round in 0..=60 {
         let data = place.file(&format!("data {round}"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
@@ -45,13 +48,22 @@ async fn a_first_start_that_is_killed_at_any_moment_is_taken_up() {
         while !data.join("lock").exists() {
             std::hint::spin_loop();
         }
-        std::thread::sleep(Duration::from_micros(rand::rng().random_range(0..40_000)));
+        if round == 0 {
+            let begin = Instant::now();
+            while !is_made(&data) {
+                assert!(begin.elapsed() < Duration::from_secs(60), "never made");
+                std::hint::spin_loop();
+            }
+            takes = begin.elapsed();
+        }
+        std::thread::sleep(takes.mul_f64(rand::rng().random_range(0.0..1.2)));
         child.kill().expect("kills");
         child.wait().expect("ends");
-        whole += usize::from(fs::metadata(data.join("kontasks.db.head")).is_ok_and(|file| file.len() > 0));
+        whole += usize::from(is_made(&data));
         works(&data).await;
     }
-    assert!((1..60).contains(&whole), "the moments are not spread: {whole}");
+    eprintln!("a first start takes {takes:?}; {whole} of 61 had come to its end");
+    assert!(whole < 61, "none was cut off");
 }
 
 /// Each state that a database can be left in, one after the other.
