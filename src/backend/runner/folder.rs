@@ -38,13 +38,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One run's folder.
+/// One run's folder, and the data folder whose runs are ours; none for a supervisor, which holds its run
+/// whatever is around it.
 #[derive(Clone, Debug)]
-pub(super) struct RunFolder {
-    path: PathBuf,
-    /// The data folder whose runs are ours; none for a supervisor, which holds its run whatever is around it.
-    data: Option<FolderId>,
-}
+pub(super) struct RunFolder(PathBuf, Option<FolderId>);
 
 /// What a supervisor is to start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,16 +157,16 @@ impl RunFolder {
     pub(super) const REQUESTS: usize = 3;
 
     pub(super) fn new(runs: &Path, run: RunId, data: FolderId) -> Self {
-        RunFolder { path: runs.join(run.to_string()), data: Some(data) }
+        RunFolder(runs.join(run.to_string()), Some(data))
     }
 
     pub(super) fn at(path: &Path) -> Self {
-        RunFolder { path: path.to_owned(), data: None }
+        RunFolder(path.to_owned(), None)
     }
 
     /// The data folder whose runs are ours.
     pub(super) fn data(&self) -> Option<FolderId> {
-        self.data
+        self.1
     }
 
     /// The data folder that the run is of, as far as that is written down.
@@ -184,32 +181,32 @@ impl RunFolder {
 
     /// Whether this is the copy of a run of another data folder, whose supervisor and program are none of ours.
     pub(super) fn is_foreign(&self) -> io::Result<bool> {
-        let Some(own) = self.data else { return Ok(false) };
+        let Some(own) = self.1 else { return Ok(false) };
         Ok(self.owner()?.is_some_and(|owner| owner != own))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.0
     }
 
     pub(super) fn script(&self) -> PathBuf {
-        self.path.join("prompt")
+        self.0.join("prompt")
     }
 
     pub(super) fn log(&self) -> PathBuf {
-        self.path.join("supervisor.log")
+        self.0.join("supervisor.log")
     }
 
     pub(super) fn spool(&self) -> PathBuf {
-        self.path.join("spool")
+        self.0.join("spool")
     }
 
     pub(super) fn typed(&self) -> PathBuf {
-        self.path.join("typed")
+        self.0.join("typed")
     }
 
     pub(super) fn socket(&self) -> PathBuf {
-        self.path.join("ctl")
+        self.0.join("ctl")
     }
 
     /// Makes the folder for its owner only and puts into it what is to be started.
@@ -220,7 +217,7 @@ impl RunFolder {
 
     /// Makes the folder, and the one of all runs. The data folder is never made anew: where it is gone, this fails.
     fn make(&self) -> io::Result<()> {
-        for folder in self.path.parent().into_iter().chain([self.path.as_path()]) {
+        for folder in self.0.parent().into_iter().chain([self.0.as_path()]) {
             match DirBuilder::new().mode(0o700).create(folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
@@ -231,7 +228,7 @@ impl RunFolder {
 
     /// Whether the run's turn to be started has come: it may have been started. Where that cannot be told, it may.
     pub(super) fn had_turn(&self) -> bool {
-        self.path.join("spec.json").try_exists().unwrap_or(true)
+        self.0.join("spec.json").try_exists().unwrap_or(true)
     }
 
     pub(super) fn spec(&self) -> io::Result<Option<Spec>> {
@@ -240,7 +237,7 @@ impl RunFolder {
 
     /// Takes the lock that its supervisor holds for life; none where another process has it.
     pub(super) fn lock(&self) -> io::Result<Option<File>> {
-        let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(self.path.join("lock"))?;
+        let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(self.0.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -259,14 +256,14 @@ impl RunFolder {
 
     /// A mark that cannot be read is a mark.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
-        let there = self.path.join("begun.json").try_exists()?;
+        let there = self.0.join("begun.json").try_exists()?;
         Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, data: None })))
     }
 
     /// Survives a power cut, as a program must not be started a second time after one.
     pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
         self.write("begun.json", begun, Durable::Yes)?;
-        File::open(&self.path)?.sync_all()
+        File::open(&self.0)?.sync_all()
     }
 
     pub(super) fn started(&self) -> io::Result<Option<Started>> {
@@ -294,7 +291,7 @@ impl RunFolder {
     }
 
     pub(super) fn cancel_requested(&self) -> bool {
-        self.path.join("cancel").exists()
+        self.0.join("cancel").exists()
     }
 
     /// Writes down that a run that waits is not to be started, for the case that this server ends before it has done so.
@@ -311,7 +308,7 @@ impl RunFolder {
         }
         let mut line = serde_json::to_vec(asked)?;
         line.push(b'\n');
-        match File::options().create(true).append(true).mode(0o600).open(self.path.join("cancel")) {
+        match File::options().create(true).append(true).mode(0o600).open(self.0.join("cancel")) {
             Ok(mut file) => file.write_all(&line),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
@@ -320,7 +317,7 @@ impl RunFolder {
 
     /// Who has asked for the end, in order; none where nobody has, or an earlier version wrote it down, which did not say who.
     pub(super) fn requests(&self) -> io::Result<Vec<Asked>> {
-        match fs::read(self.path.join("cancel")) {
+        match fs::read(self.0.join("cancel")) {
             Ok(lines) => Ok(lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -361,12 +358,12 @@ impl RunFolder {
     /// Whether the disk has no room for the few files that a run begins with.
     pub(super) fn is_full(&self) -> bool {
         const NEEDED: u64 = 64 * 1024;
-        rustix::fs::statvfs(&self.path).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
+        rustix::fs::statvfs(&self.0).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
     }
 
     /// Removes the folder with all that is in it.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.path) {
+        match fs::remove_dir_all(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -374,18 +371,18 @@ impl RunFolder {
 
     /// Nobody finds a part of a file; only a power cut can leave an empty one, where it is not durable.
     fn write<T: Serialize>(&self, name: &str, value: &T, durable: Durable) -> io::Result<()> {
-        let new = self.path.join(format!("{name}.new"));
+        let new = self.0.join(format!("{name}.new"));
         let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(value)?)?;
         if durable == Durable::Yes {
             file.sync_data()?;
         }
-        fs::rename(new, self.path.join(name))
+        fs::rename(new, self.0.join(name))
     }
 
     /// None where there is no such file, and where a power cut has spoilt it: then it is as if it had never been written.
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        match fs::read(self.path.join(name)) {
+        match fs::read(self.0.join(name)) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// where no supervisor of this folder lives; it waits without giving way, so not on a thread that others need.
 pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<Option<usize>> {
     // Where it is not written down whose the run is, as earlier versions did not, a living supervisor says so: ours is gone.
-    if folder.is_foreign()? || (folder.owner()?.is_none() && is_held_elsewhere(run)) {
+    if folder.is_foreign()? || (folder.owner()?.is_none() && is_held_elsewhere(folder.path(), run)) {
         return Ok(None);
     }
     let program = folder.started()?.and_then(|started| Some(Process { pid: started.pid, birth: started.birth? }));
@@ -48,13 +48,14 @@ pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<Option<usize>> {
     Ok(Some(killed.len()))
 }
 
-/// Whether a supervisor of that run lives anywhere.
-fn is_held_elsewhere(run: RunId) -> bool {
+/// Whether a supervisor of that run lives that was started for another folder than this one. Ours may be about to end.
+fn is_held_elsewhere(own: &Path, run: RunId) -> bool {
     let run = run.to_string();
     let holds = |pid: i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"supervise").skip(1);
-        words.next().is_some_and(|folder| Path::new(OsStr::from_bytes(folder)).file_name() == Some(OsStr::new(&run)))
+        let Some(folder) = words.next().map(|folder| Path::new(OsStr::from_bytes(folder))) else { return false };
+        folder.file_name() == Some(OsStr::new(&run)) && folder != own
     };
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).any(holds)
