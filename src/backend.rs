@@ -7,6 +7,7 @@ mod context;
 pub mod data_dir;
 pub mod drafts;
 pub mod environment;
+pub mod identity;
 pub mod open_files;
 pub mod private_files;
 pub mod rich_text;

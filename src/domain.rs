@@ -7,6 +7,7 @@ pub mod digest;
 pub mod event;
 pub mod event_stream_parser;
 pub mod filter;
+pub mod held;
 pub mod id;
 pub mod limits;
 pub mod members;

@@ -97,6 +97,7 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict(Conflict::RunEnded { .. }) => ApiError::AlreadyEnded,
             StoreError::Conflict(conflict) => ApiError::Refused { status: 409, detail: capitalised(&conflict.to_string()) },
             StoreError::Invalid(invalid) => invalid.into(),
+            StoreError::Gone | StoreError::Damaged => ApiError::Refused { status: 503, detail: capitalised(&error.to_string()) },
             StoreError::Full => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             StoreError::Closed => {
                 ApiError::Refused { status: 503, detail: "The server is shutting down. Try again in a moment.".to_owned() }
@@ -114,6 +115,9 @@ impl From<RunnerError> for ApiError {
         match error {
             RunnerError::Invalid(invalid) => invalid.into(),
             RunnerError::NotFound => ApiError::NoSuchRun,
+            RunnerError::NoRoom(shortage) if !shortage.is_of_room() => {
+                ApiError::Refused { status: 503, detail: capitalised(&error.to_string()) }
+            }
             RunnerError::NoRoom(_) => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             RunnerError::AlreadyEnded => ApiError::AlreadyEnded,
             RunnerError::NotStarted | RunnerError::NoTerminal(_) => ApiError::Refused { status: 409, detail: error.to_string() },

@@ -178,7 +178,7 @@ mod tests {
         });
         let snapshot = json!({"cursor": "k-7", "task": task, "output_html": "<p>x</p>", "runs": [], "console": null});
         check::<TaskData>(json!({"snapshot": snapshot, "raw": "{}", "notice": notice}), &["snapshot", "raw"]);
-        let snapshot = json!({"cursor": "k-7", "tasks": [task], "runs": [], "tails": [], "runners": [], "request_id": "r"});
+        let snapshot = json!({"cursor": "k-7", "tasks": [task], "runs": [], "tails": [], "runners": [], "request_id": "r", "held": {"count": 0, "copiedAt": at}});
         check::<DashboardData>(json!({"snapshot": snapshot, "notice": null}), &["snapshot"]);
         for odd in [json!(null), json!([]), json!({"notice": {"error": {"refused": []}}})] {
             settles::<DashboardData>(&odd);

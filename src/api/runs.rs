@@ -144,6 +144,23 @@ pub async fn cancel_run(
     backend.runners.cancel(run_id, &by).await.map_err(|error| refused(error.into(), &page, None))
 }
 
+/// Says what becomes of the runs that came with a backup or a copy. The page that asked is shown anew.
+#[server(prefix = "/actions", endpoint = "decide-held-runs", output = Answer, client = FormClient)]
+pub async fn decide_held_runs(
+    /// `run` or `drop`.
+    decision: String,
+) -> Result<(), ApiError> {
+    use crate::api_context::{backend, caller, refused};
+
+    let (backend, by) = (backend()?, caller().await?);
+    let decided = match decision.as_str() {
+        "run" => backend.runners.release_held().await,
+        "drop" => backend.runners.drop_held(&by).await,
+        _ => return Err(refused(ApiError::OtherBuild, "/", None)),
+    };
+    decided.map(drop).map_err(|error| refused(error.into(), "/", None))
+}
+
 /// Types a line into a run's terminal, with the Enter key at its end. The same `request_id` again is not typed again.
 #[server(prefix = "/actions", endpoint = "type-in", output = Answer, client = FormClient)]
 pub async fn type_in(

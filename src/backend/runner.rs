@@ -4,6 +4,7 @@
 mod characters;
 mod folder;
 mod follower;
+mod held;
 mod launch;
 pub mod limits;
 mod link;
@@ -18,6 +19,7 @@ mod typed;
 
 use super::{
     clock::Clock,
+    identity::Presence,
     space::{self, Shortage},
     store::{NewRun, QueuedRun, Store, StoreError, Submitted},
 };
@@ -56,6 +58,7 @@ struct Shared {
     limits: Limits,
     /// The data folder, and where each run has its own.
     data: PathBuf,
+    presence: Presence,
     folders: PathBuf,
     shortage: watch::Sender<Option<Shortage>>,
     exe: PathBuf,
@@ -136,6 +139,7 @@ impl Runners {
             limits: table.limits(),
             table: Arc::new(table),
             folders: data.join("runs"),
+            presence: Presence::of(&data),
             data,
             shortage: watch::Sender::new(None),
             exe,
@@ -179,9 +183,12 @@ impl Runners {
         if let Some(shortage) = *self.0.shortage.borrow() {
             return Err(RunnerError::NoRoom(shortage));
         }
+        self.check_place()?;
         let runners = self.clone();
         let submission = tokio::spawn(async move {
             let submitted = runners.0.store.submit(new).await?;
+            // What was committed to a database that was taken away meanwhile is not said to be accepted.
+            runners.check_place()?;
             if submitted.created {
                 runners.start_next();
             }
@@ -200,10 +207,17 @@ impl Runners {
         if run.status.is_final() {
             return Err(RunnerError::AlreadyEnded);
         }
-        let folder = RunFolder::new(&self.0.folders, id);
+        let folder = self.folder(id);
         let asked = Asked { by: by.to_owned(), at: Clock::system().now() };
         let waits = !self.runs().followed.contains_key(&id);
-        let written = if waits { folder.request_cancel_of_waiting(&asked) } else { folder.request_cancel(&asked) };
+        // What is written into a hard-linked copy of the file would end somebody else's program.
+        let written = if folder.is_foreign().unwrap_or(true) {
+            Ok(())
+        } else if waits {
+            folder.request_cancel_of_waiting(&asked)
+        } else {
+            folder.request_cancel(&asked)
+        };
         if let Err(error) = written {
             tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
         }
@@ -269,6 +283,12 @@ impl Runners {
     }
 
     async fn measure(&self, max_data: Option<u64>) -> io::Result<Option<Shortage>> {
+        if Store::has_met_damage() {
+            return Ok(Some(Shortage::Damaged));
+        }
+        if !self.is_in_place() {
+            return Ok(Some(Shortage::Gone));
+        }
         let data = self.0.data.clone();
         let mut measured = spawn_blocking(move || space::measure(&data, max_data.is_some())).await??;
         if max_data.is_some() {
@@ -285,7 +305,7 @@ impl Runners {
             Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
             None if changed => {
                 self.start_next();
-                tracing::info!("there is room again");
+                tracing::info!("runs are accepted and started again");
             }
             _ => {}
         }
@@ -300,7 +320,7 @@ impl Runners {
 
     /// The place that a run has which the server before this one knew; none where it waits for its turn.
     fn place_of(&self, run: &Run) -> Option<Place> {
-        let folder = RunFolder::new(&self.0.folders, run.id);
+        let folder = self.folder(run.id);
         if run.status == RunStatus::Running || folder.had_turn() {
             return Some(Place::Of(run.runner.clone()));
         }
@@ -327,7 +347,8 @@ impl Runners {
             run: id,
             store: self.0.store.clone(),
             table: self.0.table.clone(),
-            folder: RunFolder::new(&self.0.folders, id),
+            folder: self.folder(id),
+            data: self.0.presence.clone(),
             exe: self.0.exe.clone(),
             cancel: cancel.clone(),
             asked: self.0.asked.subscribe(),
@@ -390,6 +411,10 @@ impl Runners {
             self.follow_as(&mut runs, id, Place::Of(runner));
         }
         Ok(())
+    }
+
+    fn folder(&self, id: RunId) -> RunFolder {
+        RunFolder::new(&self.0.folders, id, self.0.store.folder())
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {

@@ -4,9 +4,13 @@
 use super::runner::limits::size_in_words;
 use std::{fs, io, path::Path};
 
-/// Why nothing new is taken on.
+/// Why nothing new is taken on: there is no room, or nothing that could be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortage {
+    /// The data folder or the database is not where it was opened any more: what is written to it is lost.
+    Gone,
+    /// The database is damaged.
+    Damaged,
     /// The disk is full, or nearly.
     Disk,
     /// The data folder has as much in it as it may have, in bytes.
@@ -14,10 +18,18 @@ pub enum Shortage {
 }
 
 impl Shortage {
+    /// Whether room is what is missing, so that the server does what it can. It is not ready otherwise.
+    #[must_use]
+    pub fn is_of_room(self) -> bool {
+        matches!(self, Shortage::Disk | Shortage::Ceiling(_))
+    }
+
     /// Why something was refused, in words for whoever asked for it.
     #[must_use]
     pub fn refusal(self) -> String {
         match self {
+            Shortage::Gone => "the data folder is not where it was, and nothing was stored: put it back, or restart the server".to_owned(),
+            Shortage::Damaged => "the database is damaged: stop the server and restore a backup".to_owned(),
             Shortage::Disk => "the disk is full: nothing was stored; free some space and try again".to_owned(),
             Shortage::Ceiling(max) => {
                 let limit = size_in_words(max);
@@ -30,6 +42,12 @@ impl Shortage {
     #[must_use]
     pub fn notice(self) -> String {
         match self {
+            Shortage::Gone => "The data folder is not where it was: nothing is stored, and no run is started or accepted. Put it back and \
+                it goes on; or stop the server, restore a backup and start it again."
+                .to_owned(),
+            Shortage::Damaged => "The database is damaged: no run is started or accepted, and what is shown may be wrong. Stop the server \
+                and restore a backup (docs/operation.md)."
+                .to_owned(),
             Shortage::Disk => {
                 "The disk is full: output waits, and no run is started or accepted. It goes on by itself when there is room.".to_owned()
             }

@@ -106,6 +106,10 @@ pub struct Run {
     /// While it is being stopped: how far that has come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
+    /// True where it came with a backup or a copy of the data folder and waits for a person's word, or belongs to the folder that the copy
+    /// was made of; false where a person has let it run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its program was started.
@@ -147,6 +151,7 @@ impl Read for Run {
             signal: members.take("signal")?,
             reason: members.take("reason")?,
             stopping: members.take("stopping")?,
+            held: members.take("held")?,
             created_at: members.take("createdAt")?,
             started_at: members.take("startedAt")?,
             ended_at: members.take("endedAt")?,
@@ -170,8 +175,14 @@ impl Run {
         match self.status {
             RunStatus::Queued => false,
             RunStatus::Running => self.events == 0,
-            _ => self.started_at.is_none(),
+            _ => self.started_at.is_none() && self.held != Some(true),
         }
+    }
+
+    /// Whether it waits for its turn, and not for a person's word.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.status == RunStatus::Queued && self.held != Some(true)
     }
 
     /// Another run waits no longer: if it was before this one, there is one fewer. To be called once for each.
@@ -179,6 +190,19 @@ impl Run {
         if left.number < self.number {
             self.ahead = self.ahead.map(|ahead| ahead.saturating_sub(1));
         }
+    }
+
+    /// Another run was held and waits now: if it is before this one, there is one more. To be called once for each.
+    pub fn let_in(&mut self, released: &Run) {
+        if released.number < self.number {
+            self.ahead = self.ahead.map(|ahead| ahead + 1);
+        }
+    }
+
+    /// Whether an event with this run tells that it was held and waits now.
+    #[must_use]
+    pub fn was_released(&self) -> bool {
+        self.status == RunStatus::Queued && self.held == Some(false)
     }
 
     /// How the run ended or stands, as a sentence of few words: "queued, 3 before it", "failed with exit code 3", "ended by SIGKILL",
@@ -190,6 +214,7 @@ impl Run {
             None => words.to_owned(),
         };
         match (self.status, self.exit_code, &self.signal) {
+            (RunStatus::Queued, ..) if self.held == Some(true) => "held, as it comes from a backup or a copy".into(),
             (RunStatus::Queued, ..) => match self.ahead {
                 None => "queued".into(),
                 Some(0) => "queued, next".into(),
@@ -244,13 +269,14 @@ mod tests {
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
         let stopping = Run { stopping: Some(stopping), ..run() };
         let waiting = Run { number: 7, ahead: Some(0), ..run() };
-        for run in [run(), ended, stopping, waiting] {
+        let held = Run { held: Some(true), ..run() };
+        for run in [run(), ended, stopping, waiting, held] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);
         }
         let written = serde_json::to_value(run()).expect("JSON");
         assert_eq!(written["exitCode"], json!(null), "what is not there yet is said to be null");
-        assert_eq!((written.get("signal"), written.get("stopping")), (None, None));
+        assert_eq!((written.get("signal"), written.get("stopping"), written.get("held")), (None, None, None));
     }
 
     #[test]
@@ -259,6 +285,8 @@ mod tests {
             Run { status, exit_code, signal: signal.map(Into::into), reason: reason.map(Into::into), ..run() }.outcome()
         };
         let waiting = |ahead| Run { ahead, ..run() }.outcome();
+        assert_eq!(Run { held: Some(true), ..run() }.outcome(), "held, as it comes from a backup or a copy");
+        assert_eq!(Run { held: Some(false), ahead: Some(0), ..run() }.outcome(), "queued, next");
         assert_eq!([None, Some(0), Some(12)].map(waiting), ["queued", "queued, next", "queued, 12 before it"]);
         assert_eq!(outcome(RunStatus::Succeeded, Some(0), None, None), "succeeded");
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };

@@ -3,6 +3,7 @@
 
 use super::{
     cursor::Cursor,
+    held::HeldRuns,
     id::RunId,
     members::{Members, Read, Unreadable},
     run::Run,
@@ -26,6 +27,8 @@ pub struct DashboardSnapshot {
     pub runners: Vec<String>,
     /// What makes the next submission from this page one submission.
     pub request_id: String,
+    /// The runs that wait for a person's word.
+    pub held: HeldRuns,
 }
 
 impl Read for DashboardSnapshot {
@@ -38,6 +41,7 @@ impl Read for DashboardSnapshot {
             tails: members.take("tails")?,
             runners: members.take("runners")?,
             request_id: members.take("request_id")?,
+            held: members.take("held")?,
         })
     }
 }
@@ -75,6 +79,8 @@ pub struct BoardSnapshot {
     pub kinds: Vec<String>,
     /// The statuses there are, in order, to choose from.
     pub statuses: Vec<String>,
+    /// The runs that wait for a person's word.
+    pub held: HeldRuns,
 }
 
 impl Read for BoardSnapshot {
@@ -88,6 +94,7 @@ impl Read for BoardSnapshot {
             tags: members.take("tags")?,
             kinds: members.take("kinds")?,
             statuses: members.take("statuses")?,
+            held: members.take("held")?,
         })
     }
 }

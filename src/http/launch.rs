@@ -62,7 +62,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let clock = Clock::system();
     let database = options.at.database_file(data.path())?;
     restrict_database(&database, data.path())?;
-    let store = Store::open(&database, clock.clone()).await?;
+    let store = Store::open_in(data.path(), &database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
     // Its hash is kept.
     drop(options.token);
@@ -70,6 +70,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
     runners.resume().await?;
+    look_for_damage(store.clone());
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth.clone(), &config.hosts, &streams, shutdown);
     state.origins = Origins::new(&config.origins);
@@ -177,6 +178,17 @@ fn sign_in_url(address: SocketAddr, secret: &str) -> String {
         reachable.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
     format!("http://{reachable}/sign-in?token={secret}")
+}
+
+/// Beside everything else, as it takes long where there is much.
+fn look_for_damage(store: Store) {
+    tokio::spawn(async move {
+        match store.look_for_damage().await {
+            // What it found it has said.
+            Ok(()) | Err(StoreError::Damaged) => {}
+            Err(error) => tracing::warn!("the database could not be looked through for damage: {error}"),
+        }
+    });
 }
 
 fn stop_on_signals(shutdown: &CancellationToken) -> Result<()> {

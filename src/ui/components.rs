@@ -10,6 +10,7 @@ pub mod failure;
 pub mod fixed;
 pub mod form_token;
 pub mod header;
+pub mod held_runs;
 pub mod labels;
 pub mod list;
 pub mod loaded;

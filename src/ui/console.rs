@@ -266,6 +266,9 @@ fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
                 shown.run.try_update(|run| run.hear(other));
             }
         }
+        StreamEvent::Run(other) if other.was_released() => {
+            shown.run.try_update(|run| run.let_in(other));
+        }
         StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
             Some(false) => mend(true),
             is => {

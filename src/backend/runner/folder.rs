@@ -15,13 +15,19 @@
 //! | `end.json` | supervisor | how it ended, and how long the spool is |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
 //!
+//! `spec.json` and `begun.json` name the data folder that the run is of. One that names another is the copy of a run that somebody else
+//! holds: it is read, and otherwise left alone ([`RunFolder::is_foreign`]).
+//!
 //! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
 //! keeps its meaning.
 
 use super::limits::{LimitReached, RunLimits};
-use crate::domain::{
-    id::{RunId, TaskId},
-    timestamp::Timestamp,
+use crate::{
+    backend::identity::FolderId,
+    domain::{
+        id::{RunId, TaskId},
+        timestamp::Timestamp,
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -32,9 +38,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One run's folder.
+/// One run's folder, and the data folder whose runs are ours; none for a supervisor, which holds its run
+/// whatever is around it.
 #[derive(Clone, Debug)]
-pub(super) struct RunFolder(PathBuf);
+pub(super) struct RunFolder(PathBuf, Option<FolderId>);
 
 /// What a supervisor is to start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +51,9 @@ pub(super) struct Spec {
     pub program: Program,
     #[serde(default)]
     pub limits: RunLimits,
+    /// The data folder that the run is of; earlier versions did not say.
+    #[serde(default)]
+    pub data: Option<FolderId>,
 }
 
 /// A program with all it needs.
@@ -64,6 +74,16 @@ pub(super) struct Program {
 pub(super) struct Begun {
     /// Which start of the machine it was, where the system tells.
     pub boot: Option<String>,
+    /// The data folder that the run is of; earlier versions did not say.
+    #[serde(default)]
+    pub data: Option<FolderId>,
+}
+
+/// The member of `spec.json` and `begun.json` that says whose the run is.
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(default)]
+    data: Option<FolderId>,
 }
 
 /// The program runs.
@@ -136,12 +156,33 @@ impl RunFolder {
     /// How many requests for the end make a difference: one for each step towards it.
     pub(super) const REQUESTS: usize = 3;
 
-    pub(super) fn new(runs: &Path, run: RunId) -> Self {
-        RunFolder(runs.join(run.to_string()))
+    pub(super) fn new(runs: &Path, run: RunId, data: FolderId) -> Self {
+        RunFolder(runs.join(run.to_string()), Some(data))
     }
 
     pub(super) fn at(path: &Path) -> Self {
-        RunFolder(path.to_owned())
+        RunFolder(path.to_owned(), None)
+    }
+
+    /// The data folder whose runs are ours.
+    pub(super) fn data(&self) -> Option<FolderId> {
+        self.1
+    }
+
+    /// The data folder that the run is of, as far as that is written down.
+    pub(super) fn owner(&self) -> io::Result<Option<FolderId>> {
+        for name in ["begun.json", "spec.json"] {
+            if let Some(Owner { data: Some(owner) }) = self.read(name)? {
+                return Ok(Some(owner));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this is the copy of a run of another data folder, whose supervisor and program are none of ours.
+    pub(super) fn is_foreign(&self) -> io::Result<bool> {
+        let Some(own) = self.1 else { return Ok(false) };
+        Ok(self.owner()?.is_some_and(|owner| owner != own))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -170,8 +211,19 @@ impl RunFolder {
 
     /// Makes the folder for its owner only and puts into it what is to be started.
     pub(super) fn prepare(&self, spec: &Spec) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.make()?;
         self.write("spec.json", spec, Durable::No)
+    }
+
+    /// Makes the folder, and the one of all runs. The data folder is never made anew: where it is gone, this fails.
+    fn make(&self) -> io::Result<()> {
+        for folder in self.0.parent().into_iter().chain([self.0.as_path()]) {
+            match DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether the run's turn to be started has come: it may have been started. Where that cannot be told, it may.
@@ -205,7 +257,7 @@ impl RunFolder {
     /// A mark that cannot be read is a mark.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
         let there = self.0.join("begun.json").try_exists()?;
-        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None })))
+        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, data: None })))
     }
 
     /// Survives a power cut, as a program must not be started a second time after one.
@@ -244,7 +296,7 @@ impl RunFolder {
 
     /// Writes down that a run that waits is not to be started, for the case that this server ends before it has done so.
     pub(super) fn request_cancel_of_waiting(&self, asked: &Asked) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.make()?;
         self.request_cancel(asked)
     }
 
@@ -292,6 +344,15 @@ impl RunFolder {
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    /// How long the spool is; 0 where there is none.
+    pub(super) fn spool_length(&self) -> io::Result<u64> {
+        match fs::metadata(self.spool()) {
+            Ok(spool) => Ok(spool.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the disk has no room for the few files that a run begins with.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     backend::{
         clock::Clock,
+        identity::Presence,
         store::{RunEnd, Store, StoreError},
     },
     domain::{
@@ -32,12 +33,17 @@ const CHUNK: usize = 512 * 1024;
 /// How long to wait for a supervisor that is about to listen, or about to end.
 const SHORTLY: Duration = Duration::from_millis(20);
 
+/// Why a run ends here that another folder's supervisor holds, or held.
+const COPIED: &str = "this is a copy or a restored backup: its program belongs to the original and was left alone";
+
 /// What a follower needs.
 pub(super) struct Follower {
     pub(super) run: RunId,
     pub(super) store: Store,
     pub(super) table: Arc<RunnerTable>,
     pub(super) folder: RunFolder,
+    /// The data folder.
+    pub(super) data: Presence,
     pub(super) exe: PathBuf,
     /// Somebody asked for the end of the run.
     pub(super) cancel: CancellationToken,
@@ -54,6 +60,8 @@ enum FollowError {
     Store(#[from] StoreError),
     #[error("the run's folder: {0}")]
     Folder(#[from] io::Error),
+    #[error("the data folder is not where it was")]
+    Gone,
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -100,11 +108,15 @@ impl Follower {
             Some(run) if !run.status.is_final() => run,
             _ => return self.remove_folder().await,
         };
+        self.check_place()?;
+        let mut progress =
+            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
+        if self.is_copy(&run)? {
+            return self.leave_alone(&run, progress).await;
+        }
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress =
-            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -152,18 +164,21 @@ impl Follower {
                 let reason = self.cancelled_by()?.map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
                 return Ok(Found::Never(RunStatus::Cancelled, Some(reason)));
             }
-            if self.shutdown.is_cancelled() {
+            // One that is held is started when a person has said so.
+            if self.shutdown.is_cancelled() || run.held == Some(true) {
                 return Ok(Found::Unknown);
             }
+            self.check_place()?;
             let failed = |reason| Ok(Found::Never(RunStatus::Failed, Some(reason)));
             let Some(runner) = self.table.get(&run.runner) else {
                 return failed(format!("could not be started: there is no runner {:?} any more", run.runner));
             };
             let program = runner.program(&run.prompt, &self.folder.script());
-            let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits };
+            let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits, data: self.folder.data() };
             let folder = self.folder.clone();
             if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
-                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                // Where it is not found, the data folder has gone this very moment.
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::NotFound) {
                     return Err(error.into());
                 }
                 return failed(format!("could not be started: its folder cannot be written: {error}"));
@@ -260,8 +275,10 @@ impl Follower {
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
-        let mut orphans = 0;
+        let mut orphans = Some(0);
         if self.folder.ended()?.is_none() {
+            // A folder that is away has its supervisors, though they are not found there.
+            self.check_place()?;
             // A program that nobody holds any more must not go on unseen.
             let (folder, run) = (self.folder.clone(), self.run);
             orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
@@ -283,15 +300,49 @@ impl Follower {
         self.remove_folder().await
     }
 
-    fn why_interrupted(&self, orphans: usize) -> io::Result<String> {
+    /// That the data folder is where it was.
+    fn check_place(&self) -> Result<(), FollowError> {
+        if self.data.holds() { Ok(()) } else { Err(FollowError::Gone) }
+    }
+
+    /// Whether the run is known from a copy or a backup only: who holds it, if anybody, is not of this folder.
+    fn is_copy(&self, run: &Run) -> io::Result<bool> {
+        Ok((run.held == Some(true) && run.status == RunStatus::Running) || self.folder.is_foreign()?)
+    }
+
+    /// Ends the copy of a run that had been started, with what it has of its output. One that had not waits for a person's word, without
+    /// what was copied of its folder.
+    async fn leave_alone(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
+        if run.status == RunStatus::Queued {
+            if self.cancel.is_cancelled() {
+                let reason = self.cancelled_by()?.map(|by| format!("{by} before it was started"));
+                let end = RunEnd { status: RunStatus::Cancelled, exit_code: None, signal: None, reason, at: self.clock.now() };
+                self.store.run_ended(self.run, end).await?;
+            }
+            return self.remove_folder().await;
+        }
+        // Where the files are hard links, the original's program still writes.
+        let length = self.folder.spool_length()?;
+        while progress.position < length && self.take(&mut progress, true).await? {}
+        let end = match self.folder.ended()? {
+            // It had ended before the copy was made.
+            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
+            _ => interrupted(COPIED.to_owned(), self.clock.now()),
+        };
+        self.store.run_ended(self.run, end).await?;
+        self.remove_folder().await
+    }
+
+    fn why_interrupted(&self, orphans: Option<usize>) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
         };
         let gone = "the process that held it is gone";
         Ok(match orphans {
+            None => COPIED.to_owned(),
             _ if restarted => "the machine was restarted".to_owned(),
-            0 => format!("{gone}, and its program with it"),
+            Some(0) => format!("{gone}, and its program with it"),
             _ => format!("{gone}; what it had started was ended"),
         })
     }

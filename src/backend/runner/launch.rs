@@ -1,7 +1,7 @@
 //! Starts a supervisor. It is this program's own binary, so that server and supervisor always speak the same language.
 
 use super::{folder::RunFolder, process_tree::MARK};
-use crate::backend::{environment, open_files, umask};
+use crate::backend::{environment, identity::FolderId, open_files, umask};
 use std::{
     fs::{self, File},
     io,
@@ -30,6 +30,7 @@ pub(super) async fn supervisor(exe: &Path, folder: &RunFolder) -> Result<(), Str
         .arg(folder.path())
         // A server that is itself of a run must not make this one's supervisor be taken for a part of that.
         .env_remove(MARK)
+        .env_remove(FolderId::VARIABLE)
         .envs(open_files::found().map(|found| (open_files::FOUND, found)))
         .envs(umask::initial_in_octal().map(|mask| (umask::INITIAL, mask)))
         .stdin(Stdio::null())

@@ -9,7 +9,11 @@ use crate::domain::id::RunId;
 use rustix::process::{Pid, Signal};
 use std::{
     collections::HashSet,
-    io, thread,
+    ffi::OsStr,
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,17 +21,21 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// Kills all that is left of the run and says how many that were. To be called only where no supervisor lives; it waits without giving
-/// way, so not on a thread that others need.
-pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<usize> {
+/// Kills all that is left of the run and says how many that were; none where another folder's supervisor holds it. To be called only
+/// where no supervisor of this folder lives; it waits without giving way, so not on a thread that others need.
+pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<Option<usize>> {
+    // Where it is not written down whose the run is, as earlier versions did not, a living supervisor says so: ours is gone.
+    if folder.is_foreign()? || (folder.owner()?.is_none() && is_held_elsewhere(folder.path(), run)) {
+        return Ok(None);
+    }
     let program = folder.started()?.and_then(|started| Some(Process { pid: started.pid, birth: started.birth? }));
     let begin = Instant::now();
     let mut killed = HashSet::new();
     let mut quiet = 0;
     // What is started while this looks may be missed once, but not by a look at what no longer starts anything.
     while quiet < 2 {
-        let Some(tree) = ProcessTree::read() else { return Ok(end_group(program)) };
-        let left = tree.of_run(run, program);
+        let Some(tree) = ProcessTree::read() else { return Ok(Some(end_group(program))) };
+        let left = tree.of_run(run, folder.data(), program);
         quiet = if left.is_empty() { quiet + 1 } else { 0 };
         if begin.elapsed() > PATIENCE {
             let pids: Vec<i32> = left.iter().map(|process| process.pid).collect();
@@ -37,7 +45,20 @@ pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<usize> {
         killed.extend(left.into_iter().filter(|process| process.signal(Signal::KILL)).map(|process| (process.pid, process.birth)));
         thread::sleep(AGAIN);
     }
-    Ok(killed.len())
+    Ok(Some(killed.len()))
+}
+
+/// Whether a supervisor of that run lives that was started for another folder than this one. Ours may be about to end.
+fn is_held_elsewhere(own: &Path, run: RunId) -> bool {
+    let run = run.to_string();
+    let holds = |pid: i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"supervise").skip(1);
+        let Some(folder) = words.next().map(|folder| Path::new(OsStr::from_bytes(folder))) else { return false };
+        folder.file_name() == Some(OsStr::new(&run)) && folder != own
+    };
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).any(holds)
 }
 
 /// All that can be done where the system does not show its processes.

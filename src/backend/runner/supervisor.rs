@@ -83,7 +83,7 @@ fn hold(folder: &Path) -> Result<(), String> {
         std::fs::write(folder.script(), script).map_err(unusable)?;
     }
 
-    folder.write_begun(&Begun { boot: process::boot() }).map_err(unusable)?;
+    folder.write_begun(&Begun { boot: process::boot(), data: spec.data }).map_err(unusable)?;
     answer("ready").map_err(unusable)?;
     let clock = Clock::system();
     match program::start(&spec) {

@@ -65,6 +65,7 @@ impl Runners {
     }
 
     async fn write_down(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
+        self.check_place()?;
         let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
         match run.status {
             RunStatus::Running => {}
@@ -74,7 +75,11 @@ impl Runners {
         if !self.takes_input(&run) {
             return Err(RunnerError::NoTerminal(run.runner));
         }
-        let folder = RunFolder::new(&self.0.folders, id);
+        let folder = self.folder(id);
+        // What is written into a hard-linked copy of the file would be typed into somebody else's program.
+        if folder.is_foreign().unwrap_or(true) {
+            return Err(RunnerError::AlreadyEnded);
+        }
         let noted = spawn_blocking({
             let (runners, folder) = (self.clone(), folder.clone());
             move || {

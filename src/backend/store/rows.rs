@@ -15,7 +15,7 @@ use uuid::Uuid;
 macro_rules! run_columns {
     () => {
         "r.id, r.task, r.request_id, r.runner, r.prompt, r.status, r.exit_code, r.signal, r.reason, r.created_at, r.started_at, \
-         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number, r.stopping"
+         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number, r.stopping, r.held"
     };
 }
 pub(super) use run_columns;
@@ -50,6 +50,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
         signal: row.try_get(7)?,
         reason: row.try_get(8)?,
         stopping: row.try_get::<Option<&str>, _>(17)?.map(stopping).transpose()?,
+        held: row.try_get(18)?,
         created_at: Timestamp(row.try_get(9)?),
         started_at: row.try_get::<Option<i64>, _>(10)?.map(Timestamp),
         ended_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp),

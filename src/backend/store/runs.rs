@@ -265,6 +265,7 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
         signal: None,
         reason: None,
         stopping: None,
+        held: None,
         created_at: now,
         started_at: None,
         ended_at: None,
@@ -302,10 +303,13 @@ async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run,
     group.live.remove(&id);
     run.status = RunStatus::Running;
     run.started_at = Some(at);
-    sqlx::query("update runs set status = ?2, started_at = ?3 where number = ?1")
+    // It had been started by this folder before the database became older than it was.
+    run.held = run.held.map(|_| false);
+    sqlx::query("update runs set status = ?2, started_at = ?3, held = ?4 where number = ?1")
         .bind(number)
         .bind(run.status.as_str())
         .bind(at.0)
+        .bind(run.held)
         .execute(&mut group.connection)
         .await?;
     group.log(EventKind::Run, Subject { task: None, run: Some((number, id)) }, at, &run).await?;
@@ -329,7 +333,7 @@ async fn run_stopping(group: &mut Group, id: RunId, stopping: Stopping) -> Resul
     Ok(run)
 }
 
-async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     if run.status.is_final() {
         return Ok(run);

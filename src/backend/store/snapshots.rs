@@ -6,6 +6,7 @@ use super::{
     Store,
     digests::digest_so_far,
     error::{Missing, StoreError},
+    held::held_runs,
     queue::count_ahead,
     rich_texts,
     rows::{self, find_run, find_task, run_columns},
@@ -65,8 +66,9 @@ impl Store {
         count_ahead(&mut snapshot, &mut runs).await?;
         // Where the newest of a task has ended and an older one has not, both are there.
         runs.sort_by_key(|run: &Run| std::cmp::Reverse((run.created_at, run.id)));
+        let held = held_runs(&mut snapshot).await?;
         snapshot.commit().await?;
-        Ok(DashboardSnapshot { cursor, tasks, runs, tails, runners: Vec::new(), request_id: String::new() })
+        Ok(DashboardSnapshot { cursor, tasks, runs, tails, runners: Vec::new(), request_id: String::new(), held })
     }
 
     /// The board, as the filter has it.
@@ -85,6 +87,7 @@ impl Store {
             tags: words(&mut snapshot, "select distinct tag from task_tags order by 1 limit ?1").await?,
             kinds: words(&mut snapshot, "select distinct kind from tasks order by 1 limit ?1").await?,
             statuses: words(&mut snapshot, "select distinct status from tasks order by 1 limit ?1").await?,
+            held: held_runs(&mut snapshot).await?,
         };
         snapshot.commit().await?;
         Ok(board)

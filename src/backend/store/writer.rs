@@ -4,11 +4,15 @@
 
 use super::{
     append::{Append, Live},
+    claim::Head,
     error::StoreError,
     frame::{Event, EventKind, json},
     hub::Hub,
 };
-use crate::domain::{id::RunId, timestamp::Timestamp};
+use crate::{
+    backend::identity::Presence,
+    domain::{id::RunId, timestamp::Timestamp},
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -39,10 +43,12 @@ enum Job {
 pub(super) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    /// Starts the writer on a connection. `head` is the newest event there is.
-    pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>) -> Writer {
+    /// Starts the writer on a connection. `head` is the newest event there is; what is committed is written down in the head file,
+    /// where this is the server's.
+    pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>, presence: Presence, head_file: Option<Head>) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let group = Group { connection, head, events: Vec::new(), gone: Vec::new(), answered: false, live: HashMap::new() };
+        let (events, gone) = (Vec::new(), Vec::new());
+        let group = Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new() };
         tokio::spawn(run(group, queue, hub));
         Writer(sender)
     }
@@ -99,6 +105,9 @@ impl Writer {
 /// What is committed together.
 pub(super) struct Group {
     pub connection: SqliteConnection,
+    /// The database, where it was opened.
+    presence: Presence,
+    head_file: Option<Head>,
     /// The newest event, with those of this group.
     head: u64,
     events: Vec<Event>,
@@ -165,8 +174,9 @@ async fn run(mut group: Group, mut queue: mpsc::Receiver<Job>, hub: Arc<Hub>) {
             drop(waiting);
             drop(queue);
             // An orderly end moves the write-ahead log into the database.
-            if let Err(error) = group.connection.close().await {
-                tracing::warn!(%error, "the database was not closed in order; nothing committed is lost");
+            match group.connection.close().await {
+                Ok(()) => drop(group.head_file.map(Head::close)),
+                Err(error) => tracing::warn!(%error, "the database was not closed in order; nothing committed is lost"),
             }
             let _ = done.send(());
             return;
@@ -188,6 +198,10 @@ async fn commit_group(group: &mut Group, waiting: &mut impl Iterator<Item = Job>
     hub.set_full(is_full(&outcome) || answers.iter().any(|(_, result)| is_full(result)));
     match outcome {
         Ok(()) => {
+            // Before anybody hears of it, so that nothing that was heard of can get lost unseen.
+            if let Some(head_file) = &mut group.head_file {
+                head_file.advance(group.head);
+            }
             hub.publish(group.head, &events, &gone, answered);
             for (answer, result) in answers {
                 answer(result);
@@ -264,12 +278,15 @@ async fn fill(
         return Ok(());
     }
     group.flush().await?;
+    if !group.presence.holds() {
+        return Err(StoreError::Gone);
+    }
     execute(group, "commit").await
 }
 
 /// Whether the error may have cost the whole transaction, not only the operation.
 fn fatal(error: &StoreError) -> bool {
-    matches!(error, StoreError::Full | StoreError::Database(_))
+    matches!(error, StoreError::Full | StoreError::Damaged | StoreError::Database(_))
 }
 
 async fn execute(group: &mut Group, sql: &'static str) -> Result<(), StoreError> {

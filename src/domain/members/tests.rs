@@ -93,15 +93,15 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
     check::<Reset>(json!({"reason": "r", "head": 7}), &["reason", "head"]);
     check::<ForceLogout>(json!({"reason": "r"}), &["reason"]);
     check::<Shutdown>(json!({"retryMs": 300}), &["retryMs"]);
-    let tail = json!({"run": ID, "text": "x"});
+    let (tail, held) = (json!({"run": ID, "text": "x"}), json!({"count": 0, "copiedAt": AT}));
     check::<RunTail>(tail.clone(), &["run", "text"]);
     check::<DashboardSnapshot>(
-        json!({"cursor": "k-7", "tasks": [task()], "runs": [run()], "tails": [tail], "runners": ["shell"], "request_id": "r"}),
-        &["cursor", "tasks", "runs", "tails", "runners", "request_id"],
+        json!({"cursor": "k-7", "tasks": [task()], "runs": [run()], "tails": [tail], "runners": ["shell"], "request_id": "r", "held": held}),
+        &["cursor", "tasks", "runs", "tails", "runners", "request_id", "held"],
     );
     check::<BoardSnapshot>(
-        json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"]}),
-        &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses"],
+        json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"], "held": held}),
+        &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses", "held"],
     );
     let console = json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "digest_so_far": "00", "input": "r"});
     check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start"]);

@@ -256,6 +256,7 @@ mod tests {
             signal: None,
             reason: None,
             stopping: None,
+            held: None,
             created_at: Timestamp(0),
             started_at: None,
             ended_at: None,

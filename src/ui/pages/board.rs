@@ -12,6 +12,7 @@ use crate::{
     ui::{
         components::{
             board_filter::{BoardFilter, Words},
+            held_runs::{HeldRunsNotice, follow_held},
             loaded::Loaded,
             task_card::TaskList,
         },
@@ -56,6 +57,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
     let filter = use_filter();
     let total = RwSignal::new(snapshot.total);
     let words = RwSignal::new(Words::of(&snapshot));
+    let held = RwSignal::new(snapshot.held);
     let kept = move |board: &mut Board, event: &StreamEvent| {
         let StreamEvent::Task(event) = event else { return };
         if let TaskEvent::Changed(task) = &**event {
@@ -67,6 +69,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
     };
     let shown = RwSignal::new(snapshot.tasks.len());
     let changed = move |board: &mut Board, event: &StreamEvent| {
+        follow_held(held, event);
         kept(board, event);
         let now = board.tasks.len();
         let before = shown.try_get_untracked().unwrap_or(now);
@@ -77,6 +80,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         total.try_set(snapshot.total);
         shown.try_set(snapshot.tasks.len());
         words.try_set(Words::of(&snapshot));
+        held.try_set(snapshot.held);
         (snapshot.cursor, Board::new(snapshot.tasks, Vec::new()))
     };
     let reload = move || async move { load_board(filter.try_get_untracked().unwrap_or_default()).await.map(taken) };
@@ -114,6 +118,7 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         (total, _) => format!("{total} tasks"),
     };
     view! {
+        <HeldRunsNotice held/>
         <BoardFilter filter words/>
         {move || failed.get().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
         <h2 class="visually-hidden">"Tasks"</h2>

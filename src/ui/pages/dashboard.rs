@@ -5,9 +5,17 @@ use crate::{
         pages::{DashboardData, PageRequest, fetch_page},
         runs::PromptDraft,
     },
-    domain::{board::Board, cursor::Cursor, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task, visible_text::first_line},
+    domain::{board::Board, id::RunId, run::Run, snapshot::DashboardSnapshot, task::Task, visible_text::first_line},
     ui::{
-        components::{examples::Examples, list::List, loaded::Loaded, prompt_form::PromptForm, run_card::RunCard, task_card::TaskList},
+        components::{
+            examples::Examples,
+            held_runs::{HeldRunsNotice, follow_held},
+            list::List,
+            loaded::Loaded,
+            prompt_form::PromptForm,
+            run_card::RunCard,
+            task_card::TaskList,
+        },
         hooks::use_board::{UseBoard, use_board},
         markup::PageTitle,
     },
@@ -37,10 +45,16 @@ pub fn DashboardPage() -> impl IntoView {
 #[component]
 fn Dashboard(data: DashboardData) -> impl IntoView {
     let DashboardData { snapshot, notice } = data;
-    let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id } = snapshot;
+    let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id, held } = snapshot;
+    let held = RwSignal::new(held);
     let (draft, refusal) = notice.map_or((PromptDraft::default(), None), |notice| (notice.draft.unwrap_or_default(), Some(notice.error)));
-    let reload = || async { fetch_page(PageRequest::dashboard(String::new())).await?.open().map(board_of) };
-    let UseBoard { board, first_heard, .. } = use_board(cursor.clone(), Board::new(tasks, runs), |_, _| {}, reload);
+    let taken = move |DashboardData { snapshot, .. }: DashboardData| {
+        held.try_set(snapshot.held);
+        (snapshot.cursor, Board::new(snapshot.tasks, snapshot.runs))
+    };
+    let reload = move || async move { fetch_page(PageRequest::dashboard(String::new())).await?.open().map(taken) };
+    let UseBoard { board, first_heard, .. } =
+        use_board(cursor.clone(), Board::new(tasks, runs), move |_, event| follow_held(held, event), reload);
 
     let is_empty = Memo::new(move |_| board.with(|board| board.tasks.is_empty()));
     let asking = Memo::new(move |_| board.with(|board| listed(board, |task, _| task.needs_answer())));
@@ -71,6 +85,7 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
     };
     view! {
         <h1 class="visually-hidden">"Dashboard"</h1>
+        <HeldRunsNotice held/>
         <PromptForm runners request_id=request_id.clone() draft refusal/>
         {move || is_empty.get().then(|| view! { <Examples request_id=request_id.clone()/> }.into_any())}
         <div class="dashboard">
@@ -108,10 +123,6 @@ fn Section(
             {children()}
         </section>
     }
-}
-
-fn board_of(DashboardData { snapshot, .. }: DashboardData) -> (Cursor, Board) {
-    (snapshot.cursor, Board::new(snapshot.tasks, snapshot.runs))
 }
 
 fn listed(board: &Board, is_wanted: impl Fn(&Task, Option<&Run>) -> bool) -> Vec<(Task, Option<Run>)> {

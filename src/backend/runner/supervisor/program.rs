@@ -2,7 +2,9 @@
 
 use super::signals;
 use crate::backend::{
-    environment, open_files,
+    environment,
+    identity::FolderId,
+    open_files,
     runner::{
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
@@ -62,6 +64,7 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     command.env("KONTASKS_TASK", spec.task.to_string()).envs(&program.environment);
     // Last, so that no configuration takes it away: by this mark is found what is left when this process is killed.
     command.env(MARK, spec.run.to_string());
+    command.envs(spec.data.map(|data| (FolderId::VARIABLE, data.to_string())));
 
     let is_terminal = program.terminal;
     let mask = umask::initial();
