@@ -10,6 +10,10 @@ use kontasks::{
 };
 use std::{process::ExitCode, time::Duration};
 
+/// How many threads wait for the disk at the most.
+const BLOCKING_THREADS: usize = 64;
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     match line.command {
@@ -24,13 +28,18 @@ fn main() -> ExitCode {
 
 fn run(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Threads that wait for the disk are kept: where the system gives no new one, what is to be done waits for those that are there, and
+    // tokio panics where there is none.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_keep_alive(FOR_EVER);
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("kontasks: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
+    runtime.spawn_blocking(|| ());
     let done = runtime.block_on(work);
     // Whatever still waits for a disk or a terminal must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(50));

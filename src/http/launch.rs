@@ -15,7 +15,7 @@ use crate::backend::{
     data_dir::DataDir,
     drafts::Drafts,
     open_files,
-    runner::Runners,
+    runner::{self, Runners},
     store::{Store, StoreError},
 };
 use anyhow::{Context, Result, anyhow, bail};
@@ -54,7 +54,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let clock = Clock::system();
     let store = Store::open(&options.at.database_file(data.path())?, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
-    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    let exe = runner::own_file().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
     runners.resume().await?;

@@ -188,6 +188,15 @@ pub fn until(what: &str, is: impl Fn() -> bool) {
     }
 }
 
+/// As [`until`], while a server in this process goes on.
+pub async fn eventually(what: &str, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub fn kill(pid: i32, signal: &str) {
     let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
 }
