@@ -1,6 +1,7 @@
 //! Runs: submitted, started in their turn, followed into the log, cancelled, and taken up again after a restart. The program itself is
 //! held by a supervisor, a process of its own, which goes on when the server ends.
 
+mod cancel;
 mod characters;
 mod folder;
 mod follower;
@@ -33,7 +34,7 @@ use crate::domain::{
     limits::Invalid,
     run::{Run, RunStatus},
 };
-use folder::{Asked, RunFolder};
+use folder::RunFolder;
 use follower::Follower;
 use queue::{Limits, turns};
 use requests::RunRequests;
@@ -49,11 +50,7 @@ use std::{
     time::Duration,
 };
 use table::RunnerTable;
-use tokio::{
-    sync::watch,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
@@ -63,8 +60,6 @@ use waits::StartWaits;
 
 /// How long to wait after a failure, such as a full disk.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a request to cancel waits for what the store says of the run. It has been passed on before.
-const LOOKUP: Duration = Duration::from_secs(2);
 
 /// Starts, follows and cancels runs; a cheap clone of one.
 #[derive(Clone)]
@@ -212,61 +207,6 @@ impl Runners {
             Ok(submitted)
         });
         submission.await.unwrap_or(Err(RunnerError::Store(StoreError::Closed)))
-    }
-
-    /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
-    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has not had its turn is never started. It is passed on
-    /// before anything is asked of the store or written, and also where both fail.
-    ///
-    /// # Errors
-    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`]; what the store says where the run is not known here.
-    pub async fn cancel(&self, id: RunId, by: &str) -> Result<(), RunnerError> {
-        let request = Asked { by: by.to_owned(), at: Clock::system().now() };
-        let followed = self.requests(id);
-        if let Some(requests) = &followed {
-            requests.add(request.clone());
-        }
-        let folder = RunFolder::new(&self.0.folders, id);
-        let is_known = || followed.is_some() || self.waits(id) || folder.is_held().unwrap_or(false);
-        match timeout(LOOKUP, self.0.store.run(id)).await {
-            Ok(Ok(Some(run))) if run.status.is_final() && !folder.is_held().unwrap_or(false) => return Err(RunnerError::AlreadyEnded),
-            Ok(Ok(Some(_))) => {}
-            Ok(Ok(None)) if !is_known() => return Err(RunnerError::NotFound),
-            Ok(Err(error)) if !is_known() => return Err(error.into()),
-            // What has no row is found again by who follows it.
-            _ => {}
-        }
-        let in_folder = match &followed {
-            Some(_) => folder.request_cancel(&request),
-            None => folder.request_cancel_of_waiting(&request),
-        };
-        if let Err(error) = in_folder
-            && let Err(none) = self.0.reserve.keep(id, &request)
-        {
-            tracing::warn!(run = %id, "a request to cancel holds until this server ends, as it cannot be written down: {error}; {none}");
-        }
-        if followed.is_none() {
-            self.follow(id, Place::None).add(request);
-        }
-        Ok(())
-    }
-
-    /// What is asked of a run that is followed.
-    fn requests(&self, id: RunId) -> Option<RunRequests> {
-        self.runs().followed.get(&id).map(|followed| followed.requests.clone())
-    }
-
-    /// Whether the run waits for its turn, as far as that is known here.
-    fn waits(&self, id: RunId) -> bool {
-        self.runs().waiting.iter().any(|run| run.id == id)
-    }
-
-    /// Says of a run how far its end has come by what its supervisor was told, where the store cannot be told that, as on a full disk.
-    pub fn complete(&self, run: &mut Run) {
-        if run.status.is_final() || run.stopping.is_some() {
-            return;
-        }
-        run.stopping = self.requests(run.id).and_then(|requests| requests.stopping());
     }
 
     /// At start: follows every run that was begun and has not ended, wherever it stands, and removes what ended runs have left. A run that

@@ -8,6 +8,7 @@ mod news;
 mod program;
 mod signals;
 mod spool;
+mod startup;
 mod stop;
 mod typing;
 
@@ -17,18 +18,15 @@ use super::{
     process,
     start_error::StartError,
 };
-use crate::{
-    backend::{clock::Clock, open_files},
-    domain::timestamp::Timestamp,
-};
+use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
 use children::Reaper;
 use followers::Followers;
 use news::News;
 use program::Running;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spool::Spool;
+use startup::{answer, detach, lock};
 use std::{
-    fs::File,
     io::{self, Read, Write},
     num::NonZeroU64,
     os::{fd::AsFd, unix::net::UnixStream},
@@ -143,39 +141,6 @@ fn not_started(folder: &RunFolder, spool: &Spool, clock: &Clock, reason: &str) {
     let _ = answer("ready");
     let how = How::NotStarted(format!("could not be started: {reason}"));
     conclude(folder, spool, &Ended { how, stopped: None, limit: None, at: clock.now(), bytes: 0, left: Vec::new() });
-}
-
-/// Leaves the session, the terminal, the open files and the limits of whoever started this process.
-fn detach() -> io::Result<()> {
-    signals::close_inherited_files();
-    open_files::give_back();
-    signals::block();
-    // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
-    let _ = rustix::process::setsid();
-    // What the program leaves behind becomes this process's child and is waited for here.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(())
-}
-
-/// The lock on the run. A server may have it for an instant while it looks whether somebody lives here.
-fn lock(folder: &RunFolder) -> io::Result<Option<File>> {
-    for _ in 0..50 {
-        if let Some(lock) = folder.lock()? {
-            return Ok(Some(lock));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(None)
-}
-
-/// Answers the server and lets go of the pipe to it.
-fn answer(word: &str) -> io::Result<()> {
-    // A server that is gone by now does not matter.
-    let _ = writeln!(io::stdout(), "{word}");
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdout(&null)?;
-    Ok(())
 }
 
 /// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
