@@ -1,5 +1,5 @@
-//! A request to cancel is never behind output, room or the store: it ends the programs while nothing can be committed, also by the next
-//! server, and is said when it can be.
+//! A request to cancel is never behind output, room or the store: it ends the programs while
+//! nothing can be committed, also by the next server, and is said when it can be.
 
 use crate::{
     disk::Disk,
@@ -140,8 +140,8 @@ async fn what_is_typed_reaches_a_run_that_cannot_be_read() {
     server.leave().await;
 }
 
-/// The program with its data on a disk of 8 MiB, a run that has filled it and the number of its program, and a run that waits, which would
-/// make the file `never`.
+/// The program with its data on a disk of 8 MiB, a run that has filled it and the number of its
+/// program, and a run that waits, which would make the file `never`.
 async fn on_a_full_disk(disk: &Disk, gates: &Path) -> (Program, String, i32, String) {
     fs::write(disk.path.join("kontasks.toml"), "max_running = 1\n").expect("written");
     let server = Program::start(&disk.path, "127.0.0.1:0").await;
@@ -216,7 +216,8 @@ async fn a_request_outlives_the_server_that_had_no_room_for_it() {
     };
     let (server, run, pid, _) = on_a_full_disk(&disk, gates.path()).await;
     disk.fill();
-    // A supervisor that is stopped and then killed hears nothing: what was asked must stand somewhere.
+    // A supervisor that is stopped and then killed hears nothing: what was asked must stand
+    // somewhere.
     let supervisor = rustix::process::Pid::from_raw(supervisor_of(&disk, &run)).expect("a process");
     rustix::process::kill_process(supervisor, rustix::process::Signal::STOP).expect("stops");
     cancel(&server, &run).await;

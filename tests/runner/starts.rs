@@ -1,8 +1,9 @@
-//! What cannot be started for want of something that comes back waits, says so, can be cancelled, and starts by itself, once: no process, no
-//! thread, no descriptor, no terminal, a program that is being written, a binary that is being replaced. The limits are real ones.
+//! What cannot be started for want of something that comes back waits, says so, can be cancelled,
+//! and starts by itself, once: no process, no thread, no descriptor, no terminal, a program that is
+//! being written, a binary that is being replaced. The limits are real ones.
 
 use crate::{
-    place::{Gate, Place, Server, until},
+    place::{Gate, Place, Server, eventually, until},
     process_limit::ProcessLimit,
     program::{Program, ask},
 };
@@ -106,7 +107,8 @@ fn own_binary() -> (tempfile::TempDir, PathBuf) {
     (folder, binary)
 }
 
-/// The server lacks something: it says so, what is not wanted any more ends, and the rest begins by itself, each once.
+/// The server lacks something: it says so, what is not wanted any more ends, and the rest begins by
+/// itself, each once.
 async fn waits_and_goes_on(want: impl FnOnce(&Program, &Path) -> Want) {
     let (_folder, binary) = own_binary();
     let data = tempfile::tempdir().expect("a folder");
@@ -164,7 +166,8 @@ impl Holds {
     }
 }
 
-/// A run that waits for its turn behind another one, with its folder as the server makes it when that comes; the server has gone.
+/// A run that waits for its turn behind another one, with its folder as the server makes it when
+/// that comes; the server has gone.
 async fn prepared(place: &Place, counter: &Path) -> (Run, Holds) {
     let server = place.server().await;
     let gate = Gate::new(place, "holds");
@@ -198,7 +201,8 @@ fn supervise_after(before: &str, folder: &Path) -> String {
     answer
 }
 
-/// Whatever a supervisor lacks, it has started nothing, says so, and leaves a folder from which the run begins when there is enough.
+/// Whatever a supervisor lacks, it has started nothing, says so, and leaves a folder from which the
+/// run begins when there is enough.
 async fn nothing_was_begun(place: &Place, run: &Run, holds: Holds, counter: &Path) {
     assert!(!place.run_folder(run.id).join("begun.json").exists() && !place.run_folder(run.id).join("end.json").exists());
     assert_eq!(count(counter), 0);
@@ -256,7 +260,8 @@ async fn a_supervisor_without_descriptors_has_started_nothing() {
     server.leave().await;
 }
 
-/// Over one connection, which a server that may open no more files still answers; all that comes until an answer ends so.
+/// Over one connection, which a server that may open no more files still answers; all that comes
+/// until an answer ends so.
 async fn over(connection: &mut TcpStream, address: &str, line: &str, body: &str, end: &str) -> String {
     let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n", crate::server::TOKEN);
     let request = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -300,6 +305,30 @@ async fn a_server_without_descriptors_waits() {
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(count(&counter), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_descriptors_cancels() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Program::start(data.path(), "127.0.0.1:0").await;
+    let run = server.submit("echo up; exec sleep 1000").await;
+    server.until(&run, "up", |run| run["bytes"] == 3).await;
+    let mut connection = TcpStream::connect(&server.address).await.expect("connects");
+    over(&mut connection, &server.address, "GET /", "", "</html>").await;
+    let pid = Pid::from_raw(server.child.id().expect("runs").cast_signed()).expect("a process");
+    let few = Rlimit { current: Some(3), maximum: rustix::process::getrlimit(Resource::Nofile).maximum };
+    let before = prlimit(Some(pid), Resource::Nofile, few).expect("limits");
+    let answer = over(&mut connection, &server.address, &format!("POST /api/v1/runs/{run}/cancellation"), "", "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    // How it ended is written down by its supervisor, which lacks nothing.
+    let end = data.path().join("runs").join(&run).join("end.json");
+    eventually("its program has ended", || end.exists()).await;
+    let kept = fs::read_to_string(data.path().join("cancel.reserve")).expect("there");
+    assert!(kept.contains(&run), "a next server would know of it");
+    prlimit(Some(pid), Resource::Nofile, before).expect("lifts");
+    let ended = server.until(&run, "ended", |run| !run["endedAt"].is_null()).await;
+    assert_eq!(ended["status"], "cancelled", "{ended}");
     server.stop().await;
 }
 
@@ -381,8 +410,8 @@ async fn a_begin_that_was_taken_back_is_made_again_and_no_other() {
         let folder = place.run_folder(run.id);
         let (lock, listener) = pretend(&folder);
         let server = place.server().await;
-        // A server that came while a supervisor was about to start the program …
-        // (It follows, and passes requests on.)
+        // A server that came while a supervisor was about to start the program … (It follows, and
+        // passes requests on.)
         let accept = move || [0; 2].map(|_| listener.accept().expect("connects"));
         let connection = tokio::task::spawn_blocking(accept).await.expect("accepts");
         if taken_back {

@@ -1,5 +1,6 @@
-//! Runs that the database and the disk do not agree about: a row that is gone, also while the server runs, one that says ended, an older
-//! database. What runs is seen and can be cancelled, and nothing that it wrote is lost.
+//! Runs that the database and the disk do not agree about: a row that is gone, also while the
+//! server runs, one that says ended, an older database. What runs is seen and can be cancelled, and
+//! nothing that it wrote is lost.
 
 use crate::place::{Gate, Place, Server, eventually, kill, until};
 use kontasks::domain::{
@@ -119,10 +120,13 @@ async fn an_older_database_gets_back_what_runs_and_what_ended_unseen() {
         let _ = fs::remove_file(place.data.join(name));
     }
     fs::copy(&older, &database).expect("restored");
-    // What was never begun has nothing that could be lost.
-    let never: RunId = "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c".parse().expect("an id");
-    fs::create_dir(place.run_folder(never)).expect("made");
-    fs::write(place.run_folder(never).join("cancel"), "").expect("written");
+    // What was never begun is not begun now, and what it was is kept, where there was anything.
+    let [never, prepared]: [RunId; 2] =
+        ["019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4d"].map(|id| id.parse().expect("an id"));
+    for (id, file, text) in [(never, "cancel", ""), (prepared, "spec.json", "its prompt")] {
+        fs::create_dir(place.run_folder(id)).expect("made");
+        fs::write(place.run_folder(id).join(file), text).expect("written");
+    }
 
     let server = place.server().await;
     for run in [&runs, &ends, &dies, &lost] {
@@ -139,7 +143,13 @@ async fn an_older_database_gets_back_what_runs_and_what_ended_unseen() {
         assert_eq!((run.outcome().as_str(), bytes.as_slice()), ("cancelled by Ann", output));
     }
     eventually("nothing is left of what was never begun", || !place.run_folder(never).exists()).await;
-    assert!(server.store.run(never).await.expect("readable").is_none());
+    let kept = place.data.join("kept");
+    eventually("what was to be started is kept", || !place.run_folder(prepared).exists()).await;
+    assert_eq!(fs::read_to_string(kept.join(prepared.to_string()).join("spec.json")).expect("kept"), "its prompt");
+    assert!(!kept.join(never.to_string()).exists());
+    for id in [never, prepared] {
+        assert!(server.store.run(id).await.expect("readable").is_none());
+    }
     server.leave().await;
 }
 

@@ -1,4 +1,5 @@
-//! A disk that is small enough to be filled: a file system in memory, where this machine lets us mount one.
+//! A disk that is small enough to be filled: a file system in memory, where this machine lets us
+//! mount one.
 #![allow(dead_code)]
 
 use std::{

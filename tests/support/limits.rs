@@ -1,4 +1,5 @@
-//! How many processes a program and all that it starts may have: a cgroup of its own, where this machine lets us make one.
+//! How many processes a program and all that it starts may have: a cgroup of its own, where this
+//! machine lets us make one.
 #![allow(dead_code)]
 
 use std::{

@@ -1,4 +1,5 @@
-//! Cancelling a run: taken, passed on and written down in this order, whatever the store and the disk have to say.
+//! Cancelling a run: taken, passed on and written down in this order, whatever the store and the
+//! disk have to say.
 
 use super::{
     Place, RunnerError, Runners,
@@ -12,13 +13,15 @@ use crate::{
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a request to cancel waits for what the store says of the run. It has been passed on before.
+/// How long a request to cancel waits for what the store says of the run. It has been passed on
+/// before.
 const LOOKUP: Duration = Duration::from_secs(2);
 
 impl Runners {
-    /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
-    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has not had its turn is never started. It is passed on
-    /// before anything is asked of the store or written, and also where both fail.
+    /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`);
+    /// its end comes as an event. Asked again, the next step towards it is taken at once: SIGINT,
+    /// SIGTERM, SIGKILL. One that has not had its turn is never started. It is passed on before
+    /// anything is asked of the store or written, and also where both fail.
     ///
     /// # Errors
     /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`]; what the store says where the run is not known here.
@@ -63,7 +66,8 @@ impl Runners {
         self.runs().waiting.iter().any(|run| run.id == id)
     }
 
-    /// Says of a run how far its end has come by what its supervisor was told, where the store cannot be told that, as on a full disk.
+    /// Says of a run how far its end has come by what its supervisor was told, where the store
+    /// cannot be told that, as on a full disk.
     pub fn complete(&self, run: &mut Run) {
         if run.status.is_final() || run.stopping.is_some() {
             return;

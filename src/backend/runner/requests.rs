@@ -1,6 +1,7 @@
-//! What people ask of one run, its end or to be typed into, and how that reaches its supervisor: by a task and a connection of its own,
-//! which wait neither for the store, nor for room, nor for the run's output. A request to cancel is in memory at once, and on the disk where
-//! there is a place for it; what is typed is in the run's folder, and the supervisor is only told to look.
+//! What people ask of one run, its end or to be typed into, and how that reaches its supervisor: by
+//! a task and a connection of its own, which wait neither for the store, nor for room, nor for the
+//! run's output. A request to cancel is in memory at once, and on the disk where there is a place
+//! for it; what is typed is in the run's folder, and the supervisor is only told to look.
 
 use super::{
     RETRY,
@@ -130,7 +131,8 @@ impl RunRequests {
         self.state().asked.get(index).cloned()
     }
 
-    /// How far the end must have come, by what the supervisor was told; none where it was told nothing.
+    /// How far the end must have come, by what the supervisor was told; none where it was told
+    /// nothing.
     pub(super) fn stopping(&self) -> Option<Stopping> {
         let state = self.state();
         let last = state.delivered.checked_sub(1)?;
@@ -154,7 +156,8 @@ impl RunRequests {
         }
     }
 
-    /// Passes them on until the supervisor is gone. Each has its number, so that one that is told again is heard once.
+    /// Passes them on until the supervisor is gone. Each has its number, so that one that is told
+    /// again is heard once.
     async fn forward_over(&self, link: &Link) {
         let mut told = 0;
         // What was typed and not passed on when the last server ended.

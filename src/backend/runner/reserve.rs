@@ -1,6 +1,7 @@
-//! Room that is kept for requests to cancel: a file of fixed size in the data folder, which is written over in place. It takes the requests
-//! that a full disk has no room for in the runs' own folders, and is held open, so that it needs no descriptor either. Where a file
-//! system makes room anew for what is written over (btrfs, ZFS), it keeps no promise.
+//! Room that is kept for requests to cancel: a file of fixed size in the data folder, which is
+//! written over in place. It takes the requests that a full disk has no room for in the runs' own
+//! folders, and is held open, so that it needs no descriptor either. Where a file system makes room
+//! anew for what is written over (btrfs, ZFS), it keeps no promise.
 
 use super::folder::Asked;
 use crate::domain::id::RunId;
@@ -97,7 +98,8 @@ impl CancelReserve {
         state.entries.iter().filter(|entry| entry.run == run).map(|entry| entry.asked.clone()).collect()
     }
 
-    /// A run is over. The file is wiped with the last of them, and until then keeps what nobody asks for any more.
+    /// A run is over. The file is wiped with the last of them, and until then keeps what nobody
+    /// asks for any more.
     pub(super) fn release(&self, run: RunId) {
         self.retain(|kept| kept != run);
     }

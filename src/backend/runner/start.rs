@@ -1,4 +1,5 @@
-//! Starts the supervisor of a run that never had one: from the run's row and its runner to a folder with all that a supervisor needs.
+//! Starts the supervisor of a run that never had one: from the run's row and its runner to a folder
+//! with all that a supervisor needs.
 
 use super::{
     folder::{Accepted, Spec},
@@ -10,7 +11,8 @@ use crate::{backend::space::Resource, domain::run::Run};
 use tokio::task::spawn_blocking;
 
 impl Follower {
-    /// Starts a supervisor and waits until it listens. To be called only while nobody holds the run and it was never begun.
+    /// Starts a supervisor and waits until it listens. To be called only while nobody holds the run
+    /// and it was never begun.
     ///
     /// # Errors
     /// Nothing was started, except where the run's folder says otherwise.

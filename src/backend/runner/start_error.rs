@@ -1,5 +1,5 @@
-//! Why a run's program has not been started: for want of something that comes back, which is waited for, or for good. A supervisor says
-//! which in one line to the server that started it:
+//! Why a run's program has not been started: for want of something that comes back, which is waited
+//! for, or for good. A supervisor says which in one line to the server that started it:
 //!
 //! | line | means |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `wait: WORD: REASON` | nothing was started; to be tried again |
 //! | `failed: REASON` | nothing was started, and nothing will be |
 //!
-//! The first three end with a line feed, the others with the end of the output: a server of an earlier version takes any whole line
-//! for `ready`, and what is none for a failure.
+//! The first three end with a line feed, the others with the end of the output: a server of an
+//! earlier version takes any whole line for `ready`, and what is none for a failure.
 
 use crate::backend::space::Resource;
 use std::{fmt, io};

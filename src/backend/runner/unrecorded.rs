@@ -1,6 +1,8 @@
-//! Runs that the store and the disk do not agree about: a folder with no row (deleted by hand, or an older database was restored), and one
-//! whose row says that the run has ended while its supervisor lives. The first is brought back into view, with all that it has
-//! written; the second is ended, and what the log cannot take is kept. Neither goes on unseen, and nothing of it is removed in silence.
+//! Runs that the store and the disk do not agree about: a folder with no row (deleted by hand, or
+//! an older database was restored), and one whose row says that the run has ended while its
+//! supervisor lives. The first is brought back into view, with all that it has written; the second
+//! is ended, and what the log cannot take is kept. Neither goes on unseen, and nothing of it is
+//! removed in silence.
 
 use super::{
     RETRY,
@@ -13,9 +15,13 @@ use crate::{
     domain::{
         id::{RunId, TaskId},
         run::Run,
+        timestamp::Timestamp,
     },
 };
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 use tokio::{task::spawn_blocking, time::sleep};
 use uuid::Uuid;
 
@@ -25,15 +31,14 @@ pub(super) const UNKNOWN_RUNNER: &str = "unknown";
 const UNKNOWN_PROMPT: &str = "# the prompt is not known: the run's spec.json cannot be read";
 
 impl Follower {
-    /// The store has no row of the run: makes it one from its folder, and gives it; none where there is nothing of the run but what was never
-    /// begun.
+    /// The store has no row of the run: makes it one from its folder, and gives it; none where
+    /// there is nothing of the run but what was never begun.
     pub(super) async fn recover(&self) -> Result<Option<Run>, FollowError> {
         if !self.folder.exists()? {
             return Ok(None);
         }
-        if !self.is_worth_keeping()? {
-            tracing::warn!(run = %self.run, "a run that the database does not know was never begun: its folder is removed");
-            self.remove_folder().await?;
+        if !self.is_begun()? {
+            self.leave_prepared().await?;
             return Ok(None);
         }
         let spec = self.folder.spec().unwrap_or_else(|error| {
@@ -50,13 +55,35 @@ impl Follower {
         Ok(Some(run))
     }
 
-    /// Whether the run was begun, so that there may be a program or something that it wrote. What cannot be told counts as that.
-    fn is_worth_keeping(&self) -> io::Result<bool> {
+    /// Nothing of the run was begun, and nobody knows any more that it was accepted: it is not
+    /// started. What it would have been is kept.
+    async fn leave_prepared(&self) -> Result<(), FollowError> {
+        if !self.folder.had_turn() {
+            return self.remove_folder().await;
+        }
+        let place = self.keep_folder()?;
+        tracing::warn!(
+            run = %self.run,
+            "the database does not know a run that was about to be started: it is not, and its prompt is kept in {}",
+            place.join("spec.json").display()
+        );
+        Ok(())
+    }
+
+    /// Moves the run's folder to what is kept, and says where it is then.
+    fn keep_folder(&self) -> io::Result<PathBuf> {
+        let data = self.folder.path().parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        self.folder.keep_in(&data.join("kept"))
+    }
+
+    /// Whether the run was begun, so that there may be a program or something that it wrote. What
+    /// cannot be told counts as that.
+    fn is_begun(&self) -> io::Result<bool> {
         Ok(self.folder.begun()?.is_some() || self.folder.ended()?.is_some() || self.folder.spool_length()? > 0 || self.folder.is_held()?)
     }
 
-    /// The store's row says that the run has ended. Where it is supervised all the same it is ended now, and what it wrote since then is
-    /// kept; else its folder is no longer needed.
+    /// The store's row says that the run has ended. Where it is supervised all the same it is ended
+    /// now, and what it wrote since then is kept; else its folder is no longer needed.
     pub(super) async fn leave_ended(&self) -> Result<(), FollowError> {
         let contradicts = self.folder.ended()?.is_none() && self.folder.is_held()?;
         if contradicts {
@@ -82,8 +109,7 @@ impl Follower {
         if written <= committed {
             return self.remove_folder().await;
         }
-        let kept = self.folder.path().parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("kept");
-        let place = self.folder.keep_in(&kept)?;
+        let place = self.keep_folder()?;
         tracing::warn!(
             run = %self.run,
             "{} bytes that a run wrote after its end in the database are kept in {}",
@@ -95,7 +121,7 @@ impl Follower {
 }
 
 /// What can be said of a run by its folder.
-fn found(id: RunId, spec: Option<Spec>, started_at: Option<crate::domain::timestamp::Timestamp>) -> FoundRun {
+fn found(id: RunId, spec: Option<Spec>, started_at: Option<Timestamp>) -> FoundRun {
     let mut found = FoundRun {
         id,
         task: TaskId(Uuid::now_v7()),
@@ -113,7 +139,8 @@ fn found(id: RunId, spec: Option<Spec>, started_at: Option<crate::domain::timest
             found.request_id = Some(accepted.request_id);
             found.accepted_at = Some(accepted.at);
         } else if let Some(last) = spec.program.script.or_else(|| spec.program.command.last().cloned()) {
-            // What an earlier version wrote: the prompt is where its runner put it, mostly at the end.
+            // What an earlier version wrote: the prompt is where its runner put it, mostly at the
+            // end.
             found.prompt = last;
         }
     }

@@ -29,7 +29,8 @@ impl StartWaits {
         self.0.send_if_modified(|waits| waits.remove(&run).is_some());
     }
 
-    /// What is missing for one of those that wait and were tried more than once: less is over before anybody has read of it.
+    /// What is missing for one of those that wait and were tried more than once: less is over
+    /// before anybody has read of it.
     pub(super) fn missing(&self) -> Option<Resource> {
         let waits = self.0.borrow();
         waits.iter().filter(|(_, wait)| wait.attempts > 1).min_by_key(|(run, _)| **run).map(|(_, wait)| wait.missing)

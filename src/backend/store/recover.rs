@@ -1,4 +1,5 @@
-//! Runs that the database has lost while their folders are there: each gets a row again, and where its task is gone a task that says so.
+//! Runs that the database has lost while their folders are there: each gets a row again, and where
+//! its task is gone a task that says so.
 
 use super::{
     Store,
@@ -35,8 +36,8 @@ pub struct FoundRun {
 }
 
 impl Store {
-    /// Takes in a run that has a folder and no row. Of its output nothing is there yet: it is appended from the beginning. Said again, the
-    /// run is given as it is.
+    /// Takes in a run that has a folder and no row. Of its output nothing is there yet: it is
+    /// appended from the beginning. Said again, the run is given as it is.
     ///
     /// # Errors
     /// [`StoreError::Full`]; the database failed.

@@ -1,4 +1,5 @@
-//! What a supervisor does before there is a program: it leaves those who started it, takes the run's lock, and answers.
+//! What a supervisor does before there is a program: it leaves those who started it, takes the
+//! run's lock, and answers.
 
 use super::signals;
 use crate::backend::{open_files, runner::folder::RunFolder};
@@ -14,7 +15,8 @@ pub(super) fn detach() -> io::Result<()> {
     signals::close_inherited_files();
     open_files::give_back();
     signals::block();
-    // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
+    // Fails where this process leads a group already, as one started by hand does: then it is on
+    // its own anyway.
     let _ = rustix::process::setsid();
     // What the program leaves behind becomes this process's child and is waited for here.
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -22,7 +24,8 @@ pub(super) fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// The lock on the run. A server may have it for an instant while it looks whether somebody lives here.
+/// The lock on the run. A server may have it for an instant while it looks whether somebody lives
+/// here.
 pub(super) fn lock(folder: &RunFolder) -> io::Result<Option<File>> {
     for _ in 0..50 {
         if let Some(lock) = folder.lock()? {
