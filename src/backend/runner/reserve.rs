@@ -64,8 +64,15 @@ impl CancelReserve {
         let there = usize::try_from(file.metadata()?.len()).unwrap_or(SIZE).min(SIZE);
         let mut bytes = vec![0; there];
         file.read_exact_at(&mut bytes, 0)?;
+        if there < SIZE && system_has_less_than(8 * SIZE as u64, &file) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         // Room that is really there, and not only promised by a length.
-        file.write_all_at(&vec![b'\n'; SIZE - there], there as u64)?;
+        if let Err(error) = file.write_all_at(&vec![b'\n'; SIZE - there], there as u64) {
+            // What could not be kept whole is given back to who needs it more.
+            let _ = file.set_len(there as u64);
+            return Err(error);
+        }
         let lines = bytes.split(|byte| *byte == b'\n');
         state.entries = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         state.used = bytes.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 2).min(SIZE);
@@ -124,6 +131,11 @@ impl CancelReserve {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the file's disk has less room: the last of it is for what the server itself begins with.
+fn system_has_less_than(bytes: u64, file: &File) -> bool {
+    rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < bytes)
 }
 
 #[cfg(test)]
