@@ -25,6 +25,10 @@ struct LastWords {
 const SERVER: LastWords = LastWords { patience: Duration::from_millis(100), matter: false };
 const COMMAND: LastWords = LastWords { patience: Duration::from_secs(2), matter: true };
 
+/// How many threads wait for the disk at the most.
+const BLOCKING_THREADS: usize = 64;
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 fn main() -> ExitCode {
     let protected = environment::protect_memory();
     let line = CommandLine::parse();
@@ -42,7 +46,11 @@ fn main() -> ExitCode {
 fn run(protected: io::Result<()>, work: impl Future<Output = anyhow::Result<()>>, last_words: &LastWords) -> ExitCode {
     umask::restrict();
     let relayed = StandardStreams::relay();
-    let done = relayed.and_then(|streams| Ok((streams, tokio::runtime::Builder::new_multi_thread().enable_all().build()?)));
+    // Threads that wait for the disk are kept: where the system gives no new one, what is to be done waits for those that are there, and
+    // tokio panics where there is none.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_keep_alive(FOR_EVER);
+    let done = relayed.and_then(|streams| Ok((streams, builder.build()?)));
     let (streams, runtime) = match done {
         Ok(parts) => parts,
         Err(error) => {
@@ -54,6 +62,7 @@ fn run(protected: io::Result<()>, work: impl Future<Output = anyhow::Result<()>>
     if let Err(error) = protected {
         tracing::warn!("what this process holds in memory can be read by others of the same user: {error}");
     }
+    runtime.spawn_blocking(|| ());
     let done = runtime.block_on(work);
     // Whatever still waits for a disk or a terminal must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(50));

@@ -117,7 +117,8 @@ pub async fn fetch_page(
     let loaded = async {
         match page.as_str() {
             "dashboard" => {
-                let snapshot = backend.store.dashboard().await?;
+                let mut snapshot = backend.store.dashboard().await?;
+                snapshot.runs.iter_mut().for_each(|run| backend.runners.complete(run));
                 let request_id = uuid::Uuid::now_v7().to_string();
                 let snapshot = DashboardSnapshot { runners: backend.runners.names(), request_id, ..snapshot };
                 Packed::of(&DashboardData { snapshot, notice: noticed(&backend, &notice) })
@@ -125,7 +126,9 @@ pub async fn fetch_page(
             "board" => Packed::of(&backend.store.board(&filter).await?),
             "task" => {
                 let mut snapshot = backend.store.task_snapshot(id.parse().map_err(|_| ApiError::NoSuchTask)?).await?;
+                snapshot.runs.iter_mut().for_each(|run| backend.runners.complete(run));
                 if let Some(console) = &mut snapshot.console {
+                    backend.runners.complete(&mut console.run);
                     console.input = input_id(&backend, &console.run);
                 }
                 let raw = visible_json(&serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?);
@@ -133,7 +136,8 @@ pub async fn fetch_page(
                 Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
             }
             "console" => {
-                let snapshot = backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?;
+                let mut snapshot = backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?;
+                backend.runners.complete(&mut snapshot.run);
                 Packed::of(&ConsoleSnapshot { input: input_id(&backend, &snapshot.run), ..snapshot })
             }
             _ => Err(ApiError::OtherBuild),

@@ -166,6 +166,33 @@ impl Read for Run {
 }
 
 impl Run {
+    /// A run as it is accepted: queued, and its place not known yet.
+    #[must_use]
+    pub fn accepted(id: RunId, task_id: TaskId, request_id: String, runner: String, prompt: String, at: Timestamp) -> Self {
+        Run {
+            id,
+            task_id,
+            request_id,
+            runner,
+            prompt,
+            status: RunStatus::Queued,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            stopping: None,
+            held: None,
+            created_at: at,
+            started_at: None,
+            ended_at: None,
+            events: 0,
+            bytes: 0,
+            lines: 0,
+            digest: None,
+            number: 0,
+            ahead: None,
+        }
+    }
+
     /// What the request id of a run begins with that repeats another, whose id follows.
     pub const AGAIN: &str = "again-";
 

@@ -19,7 +19,7 @@ use crate::backend::{
     drafts::Drafts,
     open_files,
     private_files::{restrict_database, restrict_folder},
-    runner::Runners,
+    runner::{self, Runners},
     store::{Store, StoreError},
 };
 use anyhow::{Context, Result, anyhow, bail};
@@ -66,7 +66,7 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
     // Its hash is kept.
     drop(options.token);
-    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    let exe = runner::own_file().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
     runners.resume().await?;

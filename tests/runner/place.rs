@@ -185,8 +185,17 @@ pub fn digest(bytes: &[u8]) -> String {
 pub fn until(what: &str, is: impl Fn() -> bool) {
     let start = Instant::now();
     while !is() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// As [`until`], while a server in this process goes on.
+pub async fn eventually(what: &str, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -1,8 +1,10 @@
-//! A small file system of its own, to be filled up.
+//! A disk that is small enough to be filled: a file system in memory, where this machine lets us
+//! mount one.
 #![allow(dead_code)]
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -25,6 +27,19 @@ impl Disk {
 
     pub fn resize(&self, mebibytes: u32) {
         assert!(mount(&["-o", &format!("remount,size={mebibytes}m")], &self.path), "resizes");
+    }
+}
+
+impl Disk {
+    /// Leaves no room for another byte; what is given is to be removed to make room again.
+    pub fn fill(&self) -> PathBuf {
+        let ballast = self.path.join("ballast");
+        let mut file = fs::File::options().create(true).append(true).open(&ballast).expect("made");
+        for size in [1 << 16, 512, 1] {
+            let piece = vec![0; size];
+            while file.write_all(&piece).is_ok() {}
+        }
+        ballast
     }
 }
 

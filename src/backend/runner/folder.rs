@@ -9,6 +9,7 @@
 //! | `lock` | supervisor | locked for as long as it lives, which no recycled process id can pretend |
 //! | `ctl` | supervisor | the socket of `link.rs` |
 //! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
+//! | `unbegun.json` | supervisor | what was `begun.json`, taken back: the system refused to start the program, and it may be tried again |
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
 //! | `spool` | supervisor | every byte that the program wrote |
@@ -54,6 +55,17 @@ pub(super) struct Spec {
     /// The data folder that the run is of; earlier versions did not say.
     #[serde(default)]
     pub data: Option<FolderId>,
+    #[serde(default)]
+    pub accepted: Option<Accepted>,
+}
+
+/// What the run was accepted as: enough to know it by where the database has lost it. No supervisor needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Accepted {
+    pub runner: String,
+    pub prompt: String,
+    pub request_id: String,
+    pub at: Timestamp,
 }
 
 /// A program with all it needs.
@@ -155,6 +167,8 @@ pub(super) enum Stopped {
 impl RunFolder {
     /// How many requests for the end make a difference: one for each step towards it.
     pub(super) const REQUESTS: usize = 3;
+    /// What the name of a folder that is being removed ends with.
+    pub(super) const REMOVED: &str = "removed";
 
     pub(super) fn new(runs: &Path, run: RunId, data: FolderId) -> Self {
         RunFolder(runs.join(run.to_string()), Some(data))
@@ -262,8 +276,26 @@ impl RunFolder {
 
     /// Survives a power cut, as a program must not be started a second time after one.
     pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
+        match fs::remove_file(self.0.join("unbegun.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         self.write("begun.json", begun, Durable::Yes)?;
         File::open(&self.0)?.sync_all()
+    }
+
+    /// Takes the mark back, in one step that needs no room. Only for the supervisor that wrote it, while it holds the lock and knows that
+    /// there was no program. Where it was not written there is nothing to take back.
+    pub(super) fn take_back_begun(&self) -> io::Result<()> {
+        match fs::rename(self.0.join("begun.json"), self.0.join("unbegun.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Whether the run was begun and that was taken back, so that it may be tried again. A folder that somebody has emptied does not say so.
+    pub(super) fn may_begin_again(&self) -> io::Result<bool> {
+        Ok(!self.0.join("begun.json").try_exists()? && self.0.join("unbegun.json").try_exists()?)
     }
 
     pub(super) fn started(&self) -> io::Result<Option<Started>> {
@@ -361,12 +393,27 @@ impl RunFolder {
         rustix::fs::statvfs(&self.0).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
     }
 
-    /// Removes the folder with all that is in it.
+    pub(super) fn exists(&self) -> io::Result<bool> {
+        self.0.try_exists()
+    }
+
+    /// Removes the folder with all that is in it. It loses its name first: one that still has it is one that is needed.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let removed = self.0.with_extension(Self::REMOVED);
+        match fs::rename(&self.0, &removed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) => return fs::remove_dir_all(&self.0),
+            Ok(()) => {}
         }
+        fs::remove_dir_all(&removed)
+    }
+
+    /// Moves the folder into another one, of what is kept, and says where it is then.
+    pub(super) fn keep_in(&self, kept: &Path) -> io::Result<PathBuf> {
+        DirBuilder::new().recursive(true).mode(0o700).create(kept)?;
+        let place = kept.join(self.0.file_name().unwrap_or_default());
+        fs::rename(&self.0, &place)?;
+        Ok(place)
     }
 
     /// Nobody finds a part of a file; only a power cut can leave an empty one, where it is not durable.

@@ -5,16 +5,20 @@
 use super::{
     RETRY,
     characters::whole_characters,
-    folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
-    launch,
+    folder::{Ended, How, Reached, RunFolder, Stopped},
     link::Link,
     orphans, process,
+    requests::RunRequests,
+    reserve::CancelReserve,
+    start_error::StartError,
     table::RunnerTable,
+    waits::StartWaits,
 };
 use crate::{
     backend::{
         clock::Clock,
         identity::Presence,
+        space::Resource,
         store::{RunEnd, Store, StoreError},
     },
     domain::{
@@ -24,14 +28,27 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read from a spool and committed at once.
 const CHUNK: usize = 512 * 1024;
 /// How long to wait for a supervisor that is about to listen, or about to end.
 const SHORTLY: Duration = Duration::from_millis(20);
+/// How often it is looked whether the store still knows a run that is followed: somebody may have deleted it by hand.
+const ROW_CHECK: Duration = Duration::from_secs(5);
 
 /// Why a run ends here that another folder's supervisor holds, or held.
 const COPIED: &str = "this is a copy or a restored backup: its program belongs to the original and was left alone";
@@ -45,23 +62,32 @@ pub(super) struct Follower {
     /// The data folder.
     pub(super) data: Presence,
     pub(super) exe: PathBuf,
-    /// Somebody asked for the end of the run.
-    pub(super) cancel: CancellationToken,
-    /// Tells that somebody has asked for the end of a run, this one or another, be it the first time or not.
-    pub(super) asked: watch::Receiver<()>,
+    /// What people ask of the run. They are passed on beside all that is done here.
+    pub(super) requests: RunRequests,
+    pub(super) reserve: Arc<CancelReserve>,
+    /// Where it says that the run waits to be started.
+    pub(super) waits: StartWaits,
+    /// Whether the run is one that waits, as far as is known.
+    pub(super) not_begun: AtomicBool,
+    /// Whether its end is committed, so that only its folder remains to be removed.
+    pub(super) concluded: AtomicBool,
     /// The server ends; the run does not.
     pub(super) shutdown: CancellationToken,
     pub(super) clock: Clock,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum FollowError {
+pub(super) enum FollowError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the run's folder: {0}")]
     Folder(#[from] io::Error),
     #[error("the data folder is not where it was")]
     Gone,
+    #[error("it waits to be started: {0}")]
+    Start(StartError),
+    #[error("the store no longer knows it as a run that goes on")]
+    Unknown,
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -87,8 +113,8 @@ struct Progress {
 }
 
 impl Follower {
-    /// Follows the run to its end, or until the server ends.
-    pub(super) async fn follow(self) {
+    /// Follows the run to its end, or until the server ends; whether the run is over.
+    pub(super) async fn follow(self: Arc<Self>) -> bool {
         let mut said = None;
         while let Err(error) = self.attempt().await {
             let words = error.to_string();
@@ -96,17 +122,42 @@ impl Follower {
                 tracing::warn!(run = %self.run, "following a run failed, trying again: {words}");
                 said = Some(words);
             }
+            match self.missing(&error) {
+                Some(missing) => self.waits.set(self.run, missing),
+                None => self.waits.clear(self.run),
+            }
             tokio::select! {
                 () = sleep(RETRY) => {}
-                () = self.shutdown.cancelled() => return,
+                // What waits to be started and is not wanted any more has not to wait for that.
+                () = self.requests.requested(), if !self.requests.is_requested() => {}
+                () = self.shutdown.cancelled() => break,
             }
+        }
+        self.waits.clear(self.run);
+        !self.shutdown.is_cancelled()
+    }
+
+    /// What is missing, where that is why a run has not been started.
+    fn missing(&self, error: &FollowError) -> Option<Resource> {
+        match error {
+            FollowError::Start(StartError::Retryable { missing, .. }) => Some(*missing),
+            FollowError::Folder(error) if self.not_begun.load(Ordering::Relaxed) => Resource::of(error),
+            _ => None,
         }
     }
 
     async fn attempt(&self) -> Result<(), FollowError> {
+        if self.concluded.load(Ordering::Relaxed) {
+            return self.remove_folder().await;
+        }
+        self.requests.load(&self.folder, &self.reserve, self.run)?;
         let run = match self.store.run(self.run).await? {
             Some(run) if !run.status.is_final() => run,
-            _ => return self.remove_folder().await,
+            Some(_) => return self.leave_ended().await,
+            None => match self.recover().await? {
+                Some(run) => run,
+                None => return Ok(()),
+            },
         };
         self.check_place()?;
         let mut progress =
@@ -114,13 +165,14 @@ impl Follower {
         if self.is_copy(&run)? {
             return self.leave_alone(&run, progress).await;
         }
-        if self.folder.cancel_requested() {
-            self.cancel.cancel();
-        }
         let mut may_start = run.status == RunStatus::Queued;
         loop {
+            self.not_begun.store(may_start, Ordering::Relaxed);
             let found = self.find(&run, may_start).await?;
-            // Once it has had a supervisor it never gets another, even if somebody has emptied its folder.
+            self.not_begun.store(false, Ordering::Relaxed);
+            self.waits.clear(self.run);
+            // Once it has had a supervisor it gets another only where that one has said that nothing was started, and never because somebody
+            // has emptied its folder.
             may_start = false;
             match found {
                 // When the connection ends, the supervisor has nearly always ended too; finding it once more makes that sure.
@@ -129,11 +181,11 @@ impl Follower {
                         return Ok(());
                     }
                 }
+                Found::Left if self.may_begin_again(&progress)? => return Err(FollowError::Start(StartError::postponed())),
                 Found::Left => return self.conclude(&run, progress).await,
                 Found::Never(status, reason) => {
                     let end = RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now() };
-                    self.store.run_ended(self.run, end).await?;
-                    return self.remove_folder().await;
+                    return self.end(end).await;
                 }
                 Found::Unknown => return Ok(()),
             }
@@ -159,9 +211,9 @@ impl Follower {
             if !may_start || self.folder.begun()?.is_some() {
                 return Ok(Found::Left);
             }
-            if self.cancel.is_cancelled() {
+            if self.requests.is_requested() {
                 let before = "before it was started";
-                let reason = self.cancelled_by()?.map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
+                let reason = self.cancelled_by().map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
                 return Ok(Found::Never(RunStatus::Cancelled, Some(reason)));
             }
             // One that is held is started when a person has said so.
@@ -169,57 +221,44 @@ impl Follower {
                 return Ok(Found::Unknown);
             }
             self.check_place()?;
-            let failed = |reason| Ok(Found::Never(RunStatus::Failed, Some(reason)));
-            let Some(runner) = self.table.get(&run.runner) else {
-                return failed(format!("could not be started: there is no runner {:?} any more", run.runner));
-            };
-            let program = runner.program(&run.prompt, &self.folder.script());
-            let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits, data: self.folder.data() };
-            let folder = self.folder.clone();
-            if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
-                // Where it is not found, the data folder has gone this very moment.
-                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::NotFound) {
-                    return Err(error.into());
+            match self.start(run).await {
+                Ok(()) => {}
+                Err(error @ StartError::Retryable { .. }) => return Err(FollowError::Start(error)),
+                // Whatever was said, the folder knows better.
+                Err(_) if self.folder.is_held()? || self.folder.begun()?.is_some() => {}
+                Err(StartError::Permanent(reason)) => {
+                    return Ok(Found::Never(RunStatus::Failed, Some(format!("could not be started: {reason}"))));
                 }
-                return failed(format!("could not be started: its folder cannot be written: {error}"));
-            }
-            if let Err(reason) = launch::supervisor(&self.exe, &self.folder).await {
-                // It comes to an end before it has begun where it cannot write its files.
-                if self.folder.begun()?.is_none() && self.folder.is_full() {
-                    return Err(io::Error::from(io::ErrorKind::StorageFull).into());
-                }
-                return failed(reason);
             }
         }
     }
 
+    /// Whether nothing was started by the supervisor that is gone, and it said so.
+    fn may_begin_again(&self, progress: &Progress) -> io::Result<bool> {
+        Ok(!progress.started && progress.position == 0 && self.folder.ended()?.is_none() && self.folder.may_begin_again()?)
+    }
+
     /// Follows while the supervisor lives; false where the server ends first.
     async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
-        // What was typed and not passed on when the last server ended.
-        link.typed().await;
-        let mut asked = self.asked.clone();
-        let mut told = 0;
+        self.requests.supervised();
+        let mut row_check = Instant::now() + ROW_CHECK;
         loop {
             let more = self.take(progress, false).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
-            asked.mark_unchanged();
-            if self.cancel.is_cancelled() {
-                // One that could not be written down counts as well.
-                let requests = self.folder.requests()?.len().max(1);
-                for number in told + 1..=requests {
-                    link.cancel(number).await;
+            if Instant::now() >= row_check {
+                row_check = Instant::now() + ROW_CHECK;
+                if self.store.run(self.run).await?.is_none_or(|run| run.status.is_final()) {
+                    return Err(FollowError::Unknown);
                 }
-                told = requests;
             }
             if more {
                 continue;
             }
             tokio::select! {
                 look = link.wait() => if !look { return Ok(true) },
-                () = self.cancel.cancelled(), if told == 0 => {}
-                Ok(()) = asked.changed(), if told > 0 => {}
+                () = sleep_until(row_check) => {}
                 () = self.shutdown.cancelled() => {}
             }
         }
@@ -257,7 +296,7 @@ impl Follower {
         let reached = self.folder.reached()?;
         if let Some(reached) = reached.filter(|reached| progress.reached.as_ref() != Some(reached)) {
             let by = match (reached.requests.checked_sub(1), reached.limit) {
-                (Some(last), _) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
+                (Some(last), _) => self.requests.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by),
                 (None, Some(limit)) => limit.name(),
                 (None, None) => "a signal to what holds it".to_owned(),
             };
@@ -269,8 +308,8 @@ impl Follower {
     }
 
     /// Who was the first to ask for the end, for a sentence.
-    fn cancelled_by(&self) -> io::Result<Option<String>> {
-        Ok(self.folder.requests()?.first().map(|asked| format!("by {}", asked.by)))
+    fn cancelled_by(&self) -> Option<String> {
+        self.requests.first().map(|asked| format!("by {}", asked.by))
     }
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
@@ -289,14 +328,19 @@ impl Follower {
             tracing::warn!(run = %self.run, processes = ?ended.left, "not all that a run had started could be ended");
         }
         let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
+            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()),
             Some(ended) => {
                 let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
                 interrupted(reason, ended.at)
             }
             None => interrupted(self.why_interrupted(orphans)?, self.clock.now()),
         };
+        self.end(end).await
+    }
+
+    async fn end(&self, end: RunEnd) -> Result<(), FollowError> {
         self.store.run_ended(self.run, end).await?;
+        self.concluded.store(true, Ordering::Relaxed);
         self.remove_folder().await
     }
 
@@ -314,8 +358,8 @@ impl Follower {
     /// what was copied of its folder.
     async fn leave_alone(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
         if run.status == RunStatus::Queued {
-            if self.cancel.is_cancelled() {
-                let reason = self.cancelled_by()?.map(|by| format!("{by} before it was started"));
+            if self.requests.is_requested() {
+                let reason = self.cancelled_by().map(|by| format!("{by} before it was started"));
                 let end = RunEnd { status: RunStatus::Cancelled, exit_code: None, signal: None, reason, at: self.clock.now() };
                 self.store.run_ended(self.run, end).await?;
             }
@@ -326,7 +370,7 @@ impl Follower {
         while progress.position < length && self.take(&mut progress, true).await? {}
         let end = match self.folder.ended()? {
             // It had ended before the copy was made.
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
+            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()),
             _ => interrupted(COPIED.to_owned(), self.clock.now()),
         };
         self.store.run_ended(self.run, end).await?;
@@ -347,7 +391,7 @@ impl Follower {
         })
     }
 
-    async fn remove_folder(&self) -> Result<(), FollowError> {
+    pub(super) async fn remove_folder(&self) -> Result<(), FollowError> {
         let folder = self.folder.clone();
         Ok(spawn_blocking(move || folder.remove()).await??)
     }

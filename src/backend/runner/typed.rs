@@ -2,7 +2,7 @@
 //! supervisor reads from its beginning, a line of JSON for each. So nothing that was accepted is lost when either of them is replaced, and
 //! nothing is typed twice.
 
-use super::{RunnerError, Runners, folder::RunFolder, link::Link};
+use super::{RunnerError, Runners, folder::RunFolder};
 use crate::domain::{
     id::RunId,
     limits::{self, Invalid},
@@ -81,17 +81,17 @@ impl Runners {
             return Err(RunnerError::AlreadyEnded);
         }
         let noted = spawn_blocking({
-            let (runners, folder) = (self.clone(), folder.clone());
+            let runners = self.clone();
             move || {
                 let _one = runners.0.typing.lock().unwrap_or_else(PoisonError::into_inner);
                 note(&folder, &typed)
             }
         });
         match noted.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            // One that cannot be told now is about to end.
+            // One that nobody follows any more has ended.
             Ok(Noted::New | Noted::Known) => {
-                if let Ok(link) = Link::open(&folder) {
-                    link.typed().await;
+                if let Some(requests) = self.requests(id) {
+                    requests.typed();
                 }
             }
             Ok(Noted::TooMuch) => {

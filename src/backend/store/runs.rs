@@ -204,7 +204,7 @@ fn check(new: &NewRun) -> Result<(), Invalid> {
 }
 
 /// The first line of a prompt that says something, at most 80 characters.
-fn title_of(prompt: &str) -> String {
+pub(super) fn title_of(prompt: &str) -> String {
     const MOST: usize = 80;
     let line = first_line(prompt);
     if line.chars().count() <= MOST {
@@ -254,28 +254,13 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
             task
         }
     };
-    let mut run = Run {
-        id: RunId(Uuid::now_v7()),
-        task_id: task.id,
-        request_id,
-        runner: new.runner,
-        prompt: new.prompt,
-        status: RunStatus::Queued,
-        exit_code: None,
-        signal: None,
-        reason: None,
-        stopping: None,
-        held: None,
-        created_at: now,
-        started_at: None,
-        ended_at: None,
-        events: 0,
-        bytes: 0,
-        lines: 0,
-        digest: None,
-        number: 0,
-        ahead: None,
-    };
+    let run = Run::accepted(RunId(Uuid::now_v7()), task.id, request_id, new.runner, new.prompt, now);
+    let run = insert_run(group, run, now).await?;
+    Ok(Submitted { run, task, created: true })
+}
+
+/// Puts a queued run at the end of the order of acceptance, and says so in the log.
+pub(super) async fn insert_run(group: &mut Group, mut run: Run, now: Timestamp) -> Result<Run, StoreError> {
     let made =
         sqlx::query("insert into runs (id, task, request_id, runner, prompt, status, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             .bind(rows::id(&run.id.0))
@@ -290,10 +275,10 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
     let number = made.last_insert_rowid();
     run.number = rows::unsigned(number);
     group.log(EventKind::Run, Subject { task: None, run: Some((number, run.id)) }, now, &run).await?;
-    Ok(Submitted { run, task, created: true })
+    Ok(run)
 }
 
-async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run, StoreError> {
+pub(super) async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     match run.status {
         RunStatus::Queued => {}

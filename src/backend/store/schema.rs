@@ -95,7 +95,9 @@ pub(super) async fn open_reader(path: &Path) -> Result<SqliteConnection, StoreEr
 /// Opens the connections that read. The writer must be open.
 pub(super) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
     let options = options(path).read_only(true);
-    SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await.map_err(|error| in_words(path, error))
+    // Each has a thread and files of its own, which the system may not give later: they are made now and kept.
+    let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(READERS).idle_timeout(None).max_lifetime(None);
+    pool.connect_with(options).await.map_err(|error| in_words(path, error))
 }
 
 /// The log's name, drawn when the database is made, and anew where it turns out to be older than it was.

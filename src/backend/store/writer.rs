@@ -48,7 +48,8 @@ impl Writer {
     pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>, presence: Presence, head_file: Option<Head>) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (events, gone) = (Vec::new(), Vec::new());
-        let group = Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new() };
+        let group =
+            Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new(), data_version: 0 };
         tokio::spawn(run(group, queue, hub));
         Writer(sender)
     }
@@ -117,6 +118,8 @@ pub(super) struct Group {
     pub answered: bool,
     /// The runs that output is appended to, and their output that is not in the database yet.
     pub live: HashMap<RunId, Live>,
+    /// Changes when another connection has committed something: a person with a database tool, or a command of this program.
+    data_version: i64,
 }
 
 impl Group {
@@ -239,7 +242,7 @@ async fn fill(
             }
             job => job,
         };
-        let begin = if begun { Ok(()) } else { execute(group, "begin immediate").await };
+        let begin = if begun { Ok(()) } else { group.begin().await };
         begun = true;
         match job {
             Job::Append(append, answer) => {
@@ -303,6 +306,16 @@ struct Mark {
 }
 
 impl Group {
+    /// Begins the transaction, and forgets what is known of runs where somebody else may have changed it.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        execute(self, "begin immediate").await?;
+        let (version,): (i64,) = sqlx::query_as("pragma data_version").fetch_one(&mut self.connection).await?;
+        if std::mem::replace(&mut self.data_version, version) != version {
+            self.live.clear();
+        }
+        Ok(())
+    }
+
     async fn mark(&mut self) -> Result<Mark, StoreError> {
         self.flush().await?;
         execute(self, "savepoint operation").await?;

@@ -8,7 +8,9 @@ use crate::backend::{
     runner::{
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
+        start_error::StartError,
     },
+    space::Resource,
     umask,
 };
 use rustix::{
@@ -40,17 +42,17 @@ pub(super) struct Running {
     other_side: Option<OwnedFd>,
 }
 
-/// Starts it, or says why not.
-pub(super) fn start(spec: &Spec) -> Result<Running, String> {
+/// Starts it. `begin` is called when there is everything that it needs and nothing is left to do but to start it.
+///
+/// # Errors
+/// `begin` failed, or nothing was started, which is certain: a program that cannot be executed has no process any more.
+pub(super) fn start(spec: &Spec, begin: impl FnOnce() -> Result<(), StartError>) -> Result<Running, StartError> {
     let program = &spec.program;
-    let not = |reason: String| format!("could not be started: {reason}");
-    let (name, arguments) = program.command.split_first().ok_or_else(|| not("there is no program".into()))?;
-    check_folder(&program.folder).map_err(not)?;
-    let ends = if program.terminal { terminal() } else { pipe() };
-    let Ends { output, input, other_side } = ends.map_err(|error| not(format!("there is no terminal or pipe for it: {error}")))?;
+    let (name, arguments) = program.command.split_first().ok_or_else(|| StartError::Permanent("there is no program".into()))?;
+    check_folder(&program.folder)?;
+    let Ends { output, input, other_side } = if program.terminal { terminal()? } else { pipe().map_err(|error| no_ends(&error))? };
     let duplicate = || other_side.try_clone().map(Stdio::from);
-    let (stdout, stderr) =
-        duplicate().and_then(|out| Ok((out, duplicate()?))).map_err(|error| not(format!("too many open files: {error}")))?;
+    let (stdout, stderr) = duplicate().and_then(|out| Ok((out, duplicate()?))).map_err(|error| no_ends(&error))?;
 
     let mut command = Command::new(name);
     command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
@@ -84,8 +86,13 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     unsafe {
         command.pre_exec(before);
     }
-    let child = command.spawn().map_err(|error| not(reason(program, &error)))?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| not("it has no process".into()))?;
+    begin()?;
+    let child = command.spawn().map_err(|error| match Resource::of(&error) {
+        Some(_) => StartError::new(&error, format_args!("the program {name:?} cannot be started now")),
+        None => StartError::Permanent(reason(program, &error)),
+    })?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| StartError::Permanent("it has no process".into()))?;
     // A pipe must end with its last writer, of which this process is none.
     let other_side = is_terminal.then_some(other_side);
     Ok(Running { pid, output: Some(output), is_terminal, other_side })
@@ -166,8 +173,22 @@ struct Ends {
     other_side: OwnedFd,
 }
 
-fn terminal() -> io::Result<Ends> {
-    let output = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+fn no_ends(error: &io::Error) -> StartError {
+    StartError::new(error, "there is no terminal or pipe for it")
+}
+
+fn terminal() -> Result<Ends, StartError> {
+    let output = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).map_err(|error| match error {
+        // What systems say where they have as many terminals as they may have: there is neither a disk nor a process behind them.
+        Errno::NOSPC | Errno::AGAIN => {
+            StartError::Retryable { missing: Resource::Terminal, reason: format!("there is no terminal for it: {error}") }
+        }
+        error => no_ends(&error.into()),
+    })?;
+    open_terminal(output).map_err(|error| no_ends(&error))
+}
+
+fn open_terminal(output: OwnedFd) -> io::Result<Ends> {
     rustix::io::fcntl_setfd(&output, FdFlags::CLOEXEC)?;
     rustix::pty::grantpt(&output)?;
     rustix::pty::unlockpt(&output)?;
@@ -196,12 +217,14 @@ fn unblock(output: &OwnedFd) -> io::Result<()> {
 }
 
 /// The system gives the same error for a folder that is missing and a program that is.
-fn check_folder(folder: &Path) -> Result<(), String> {
+fn check_folder(folder: &Path) -> Result<(), StartError> {
     match folder.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(_) => Err(format!("the working folder {} is not a folder", folder.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("the working folder {} does not exist", folder.display())),
-        Err(error) => Err(format!("the working folder {} cannot be entered: {error}", folder.display())),
+        Ok(_) => Err(StartError::Permanent(format!("the working folder {} is not a folder", folder.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(StartError::Permanent(format!("the working folder {} does not exist", folder.display())))
+        }
+        Err(error) => Err(StartError::new(&error, format_args!("the working folder {} cannot be entered", folder.display()))),
     }
 }
 
