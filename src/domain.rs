@@ -8,6 +8,7 @@ pub mod event;
 pub mod event_stream_parser;
 pub mod filter;
 pub mod id;
+pub mod integrity;
 pub mod limits;
 pub mod members;
 pub mod number;

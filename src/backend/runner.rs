@@ -2,8 +2,10 @@
 //! held by a supervisor, a process of its own, which goes on when the server ends.
 
 mod characters;
+mod checkpoints;
 mod folder;
 mod follower;
+mod integrity;
 mod launch;
 pub mod limits;
 mod link;

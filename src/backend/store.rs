@@ -10,6 +10,7 @@ mod digests;
 mod error;
 mod frame;
 mod hub;
+mod integrity;
 mod queue;
 mod reader;
 mod rows;

@@ -12,7 +12,8 @@
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
 //! | `spool` | supervisor | every byte that the program wrote |
-//! | `end.json` | supervisor | how it ended, and how long the spool is |
+//! | `digests` | supervisor | the digest of those bytes, at one position after the other: `checkpoints.rs` |
+//! | `end.json` | supervisor | how it ended, how long the spool is, and the digest of what is in it |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
 //!
 //! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
@@ -108,6 +109,9 @@ pub(super) struct Ended {
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
+    /// Of all bytes that were read from the program and kept, taken as they were read.
+    #[serde(default)]
+    pub digest: Option<String>,
     /// Processes of the run that could not be ended.
     #[serde(default)]
     pub left: Vec<i32>,
@@ -158,6 +162,10 @@ impl RunFolder {
 
     pub(super) fn spool(&self) -> PathBuf {
         self.0.join("spool")
+    }
+
+    pub(super) fn digests(&self) -> PathBuf {
+        self.0.join("digests")
     }
 
     pub(super) fn typed(&self) -> PathBuf {
@@ -352,7 +360,7 @@ mod tests {
         write("end.json", r#"{"how":{"Exited":3},"stopped":"Cancelled","at":"2026-01-02T09:13:58.259Z","bytes":5}"#);
         let ended = folder.ended().expect("readable").expect("understood");
         assert_eq!((ended.how, ended.stopped, ended.bytes), (How::Exited(3), Some(Stopped::Cancelled), 5));
-        assert_eq!((ended.limit, ended.left.len()), (None, 0));
+        assert_eq!((ended.limit, ended.digest, ended.left.len()), (None, None, 0));
         write("cancel", "");
         assert!(folder.cancel_requested() && folder.requests().expect("readable").is_empty());
     }

@@ -6,6 +6,7 @@ use super::{
     RETRY,
     characters::whole_characters,
     folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
+    integrity::{CompareError, Watch, look},
     launch,
     link::Link,
     orphans, process,
@@ -18,6 +19,8 @@ use crate::{
     },
     domain::{
         id::RunId,
+        integrity::Damage,
+        number::counted,
         run::{Run, RunStatus, Stopping},
         timestamp::Timestamp,
     },
@@ -56,6 +59,8 @@ enum FollowError {
     Folder(#[from] io::Error),
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 /// How a run is found.
@@ -73,6 +78,8 @@ enum Found {
 /// How far the run's output is in the log.
 struct Progress {
     position: u64,
+    /// Whether that is what the program wrote.
+    watch: Watch,
     started: bool,
     /// What is committed of it.
     reached: Option<Reached>,
@@ -103,8 +110,9 @@ impl Follower {
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress =
-            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
+        let (position, log) = self.store.digest(self.run).await?;
+        let watch = Watch::new(log, run.damage);
+        let mut progress = Progress { position, watch, started: run.status == RunStatus::Running, reached: None };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -185,7 +193,7 @@ impl Follower {
         let mut asked = self.asked.clone();
         let mut told = 0;
         loop {
-            let more = self.take(progress, false).await?;
+            let more = self.take(progress, None).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
@@ -210,11 +218,12 @@ impl Follower {
         }
     }
 
-    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless `all` there is must
-    /// be taken.
-    async fn take(&self, progress: &mut Progress, all: bool) -> Result<bool, FollowError> {
-        let (folder, position) = (self.folder.clone(), progress.position);
-        let mut bytes = spawn_blocking(move || folder.read_spool(position, CHUNK)).await??;
+    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless all that there is `until`
+    /// a length of the spool must be taken.
+    async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
+        let (folder, position, all) = (self.folder.clone(), progress.position, until.is_some());
+        let left = until.map_or(CHUNK, |until| usize::try_from(until.saturating_sub(position)).unwrap_or(CHUNK));
+        let mut look = spawn_blocking(move || look(&folder, position, left.min(CHUNK))).await??;
         // The start is written before any output. Looked for after the output was read, it is there and is logged first.
         if !progress.started
             && let Some(started) = self.folder.started()?
@@ -223,18 +232,19 @@ impl Follower {
             progress.started = true;
         }
         self.take_reached(progress).await?;
+        let mut bytes = std::mem::take(&mut look.bytes);
         let full = bytes.len() == CHUNK;
         if full || !all {
             bytes.truncate(whole_characters(&bytes));
         }
-        if bytes.is_empty() {
-            return Ok(false);
+        let is_empty = bytes.is_empty();
+        if !is_empty {
+            let position = position + bytes.len() as u64;
+            progress.watch.committed(self.store.append_output(self.run, Bytes::from(bytes), position).await?);
+            progress.position = position;
         }
-        let bytes = Bytes::from(bytes);
-        let position = position + bytes.len() as u64;
-        self.store.append_output(self.run, bytes, position).await?;
-        progress.position = position;
-        Ok(full || all)
+        progress.watch.compare(&self.store, self.run, &self.folder, &look, progress.position).await?;
+        Ok(!is_empty && (full || all))
     }
 
     /// Takes how far the end has come that was asked for.
@@ -266,20 +276,25 @@ impl Follower {
             let (folder, run) = (self.folder.clone(), self.run);
             orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
-        while self.take(&mut progress, true).await? {}
         let ended = self.folder.ended()?;
+        // What others have put behind it is not of the program.
+        let until = ended.as_ref().map_or(u64::MAX, |ended| ended.bytes);
+        while self.take(&mut progress, Some(until)).await? {}
         if let Some(ended) = ended.as_ref().filter(|ended| !ended.left.is_empty()) {
             tracing::warn!(run = %self.run, processes = ?ended.left, "not all that a run had started could be ended");
         }
-        let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
-            Some(ended) => {
-                let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
-                interrupted(reason, ended.at)
-            }
+        let watch = &progress.watch;
+        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
+        let bytes = ended.as_ref().map_or(progress.position, |ended| ended.bytes);
+        let mut end = match ended {
+            Some(ended) => outcome(ended, &run.runner, self.cancelled_by()?),
             None => interrupted(self.why_interrupted(orphans)?, self.clock.now()),
         };
-        self.store.run_ended(self.run, end).await?;
+        if let Some(damage) = integrity.damage {
+            end = damaged(end, damage, bytes.saturating_sub(progress.position), bytes);
+            tracing::warn!(run = %self.run, "a run's output is damaged: {}", end.reason.as_deref().unwrap_or_default());
+        }
+        self.store.run_ended_as(self.run, end, integrity).await?;
         self.remove_folder().await
     }
 
@@ -321,6 +336,26 @@ fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
         None => (RunStatus::Failed, reason),
     };
     RunEnd { status, exit_code, signal, reason, at: ended.at }
+}
+
+/// The end of a run whose output is not what its program wrote, be it that so many of so many bytes are `lost`: it must not look like one
+/// that is whole, however its program ended.
+fn damaged(end: RunEnd, damage: Damage, lost: u64, bytes: u64) -> RunEnd {
+    let what = match lost {
+        0 => "its output differs from what the program wrote".to_owned(),
+        lost => format!("{} of its {} bytes of output are lost", counted(lost), counted(bytes)),
+    };
+    let what = format!("{what}, {}", damage.place());
+    let reason = match (end.status, &end.reason, end.exit_code, &end.signal) {
+        (RunStatus::Interrupted, Some(reason), ..) => format!("{reason}; {what}"),
+        (RunStatus::Cancelled, Some(by), ..) => format!("{what}; it was cancelled {by}"),
+        (RunStatus::Cancelled, None, ..) => format!("{what}; it was cancelled"),
+        (_, Some(reason), ..) => format!("{what}; {reason}"),
+        (.., Some(code), _) => format!("{what}; its program exited with code {code}"),
+        (.., Some(signal)) => format!("{what}; its program was ended by {signal}"),
+        _ => what,
+    };
+    RunEnd { status: RunStatus::Interrupted, reason: Some(reason), ..end }
 }
 
 fn interrupted(reason: String, at: Timestamp) -> RunEnd {

@@ -6,6 +6,7 @@ mod children;
 mod followers;
 mod news;
 mod program;
+mod program_digest;
 mod signals;
 mod spool;
 mod stop;
@@ -75,7 +76,7 @@ fn hold(folder: &Path) -> Result<(), String> {
         return answer("begun").map_err(unusable);
     }
     let spec = folder.spec().map_err(unusable)?.ok_or("there is no run in this folder")?;
-    let spool = Spool::create(&folder.spool(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
+    let spool = Spool::create(&folder.spool(), &folder.digests(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
     let (herald, wakes, told) = news::channel().map_err(unusable)?;
     signals::listen(&herald).map_err(unusable)?;
     let followers = Followers::listen(&folder.socket()).map_err(unusable)?;
@@ -88,7 +89,7 @@ fn hold(folder: &Path) -> Result<(), String> {
     let clock = Clock::system();
     match program::start(&spec) {
         Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, limit: None, at: clock.now(), bytes: 0, left: Vec::new() };
+            let ended = Ended { how: How::NotStarted(reason), stopped: None, limit: None, at: clock.now(), bytes: 0, digest: Some(spool.digest()), left: Vec::new() };
             conclude(&folder, &spool, &ended);
         }
         Ok(running) => {
@@ -220,7 +221,8 @@ impl Supervision {
         if let Some(exit) = self.exit {
             let stopped = self.stop.as_ref().and_then(|stop| stop.why);
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
-            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes: self.spool.length(), left };
+            let (bytes, digest) = (self.spool.length(), Some(self.spool.digest()));
+            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes, digest, left };
             conclude(&self.folder, &self.spool, &ended);
         }
     }
