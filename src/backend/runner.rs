@@ -1,6 +1,7 @@
 //! Runs: submitted, started in their turn, followed into the log, cancelled, and taken up again after a restart. The program itself is
 //! held by a supervisor, a process of its own, which goes on when the server ends.
 
+mod cgroup;
 mod characters;
 mod checkpoints;
 mod folder;
@@ -31,7 +32,7 @@ use folder::{Asked, RunFolder};
 use follower::Follower;
 use queue::{Limits, turns};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -233,6 +234,7 @@ impl Runners {
             }
             Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
         }
+        self.remove_cgroups(unfinished.iter().map(|run| run.id).collect());
         if !unfinished.is_empty() {
             let taken_up = self.runs().followed.len();
             tracing::info!("taking up {taken_up} run(s); {} wait for their turn", unfinished.len().saturating_sub(taken_up));
@@ -395,6 +397,15 @@ impl Runners {
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away what ended runs have left of their control groups, where nobody holds the run any more.
+    fn remove_cgroups(&self, unfinished: HashSet<RunId>) {
+        let folders = self.0.folders.clone();
+        self.0.followers.spawn_blocking(move || {
+            let is_held = |run| RunFolder::new(&folders, run).is_held().unwrap_or(true);
+            cgroup::remove_leftovers(&folders, |run| unfinished.contains(&run) || is_held(run));
+        });
     }
 
     fn left_over(&self) -> io::Result<Vec<RunId>> {

@@ -264,13 +264,7 @@ mod tests {
         let stopping = Run { stopping: Some(stopping), ..run() };
         let waiting = Run { number: 7, ahead: Some(0), ..run() };
         let damage = Some(Damage { from: 1, to: 2 });
-        let damaged = Run {
-            verified: Some(false),
-            verified_bytes: Some(1),
-            program_digest: Some("d".into()),
-            damage,
-            ..run()
-        };
+        let damaged = Run { verified: Some(false), verified_bytes: Some(1), program_digest: Some("d".into()), damage, ..run() };
         for run in [run(), ended, stopping, waiting, damaged] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);

@@ -206,8 +206,12 @@ async fn what_an_earlier_supervisor_did_not_say_is_not_claimed() {
 #[tokio::test]
 async fn a_running_program_s_damaged_output_is_said_at_once() {
     let place = Place::new();
-    let cases: [(&str, Fault, u64, u64); 4] =
-        [("cut", CUT, MIB, 2 * MIB), ("flipped", FLIPPED, 2 * MIB, 3 * MIB), ("punched", PUNCHED, MIB, 2 * MIB), ("replaced", REPLACED, 0, MIB)];
+    let cases: [(&str, Fault, u64, u64); 4] = [
+        ("cut", CUT, MIB, 2 * MIB),
+        ("flipped", FLIPPED, 2 * MIB, 3 * MIB),
+        ("punched", PUNCHED, MIB, 2 * MIB),
+        ("replaced", REPLACED, 0, MIB),
+    ];
     for (name, fault, from, to) in cases {
         let [first, second] = ["first", "second"].map(|gate| Gate::new(&place, &format!("{gate} {name}")));
         let server = place.server().await;

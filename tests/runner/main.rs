@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
 mod cancel;
+mod cgroups;
 mod damage;
 mod deaths;
 mod ends;

@@ -65,6 +65,9 @@ pub(super) struct Program {
 pub(super) struct Begun {
     /// Which start of the machine it was, where the system tells.
     pub boot: Option<String>,
+    /// The control group that it is started in, as `/proc/<pid>/cgroup` has it; none where there is none.
+    #[serde(default)]
+    pub cgroup: Option<String>,
 }
 
 /// The program runs.
@@ -73,6 +76,9 @@ pub(super) struct Started {
     pub pid: i32,
     /// When the kernel says that the process was made, in its own unit: with the pid it names the process for good.
     pub birth: Option<u64>,
+    /// Whether it was seen in its control group, so that all that it starts is.
+    #[serde(default)]
+    pub contained: bool,
     pub at: Timestamp,
 }
 
@@ -213,7 +219,7 @@ impl RunFolder {
     /// A mark that cannot be read is a mark.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
         let there = self.0.join("begun.json").try_exists()?;
-        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None })))
+        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, cgroup: None })))
     }
 
     /// Survives a power cut, as a program must not be started a second time after one.

@@ -9,7 +9,8 @@ use super::{
     integrity::{CompareError, Watch, look},
     launch,
     link::Link,
-    orphans, process,
+    orphans::{self, Orphans},
+    process,
     table::RunnerTable,
 };
 use crate::{
@@ -270,7 +271,7 @@ impl Follower {
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
-        let mut orphans = 0;
+        let mut orphans = Orphans::default();
         if self.folder.ended()?.is_none() {
             // A program that nobody holds any more must not go on unseen.
             let (folder, run) = (self.folder.clone(), self.run);
@@ -298,7 +299,7 @@ impl Follower {
         self.remove_folder().await
     }
 
-    fn why_interrupted(&self, orphans: usize) -> io::Result<String> {
+    fn why_interrupted(&self, orphans: Orphans) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
@@ -306,8 +307,13 @@ impl Follower {
         let gone = "the process that held it is gone";
         Ok(match orphans {
             _ if restarted => "the machine was restarted".to_owned(),
-            0 => format!("{gone}, and its program with it"),
-            _ => format!("{gone}; what it had started was ended"),
+            Orphans { left: 1.., .. } => format!("{gone}; {} of the processes that it had started could not be ended", orphans.left),
+            Orphans { is_sure: true, killed: 0, .. } => format!("{gone}, and its program with it"),
+            Orphans { is_sure: true, .. } => format!("{gone}; what it had started was ended"),
+            Orphans { killed, .. } => {
+                let found = if killed == 0 { "nothing of its program was found" } else { "what could be found of its program was ended" };
+                format!("{gone}; {found}, but one that left its session and cleared its environment may still run")
+            }
         })
     }
 

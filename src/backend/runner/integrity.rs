@@ -118,10 +118,7 @@ impl Watch {
         }
         let proven = prove(store, run, &checkpoints, position, true).await?;
         // Where an end is written down, nothing that the program wrote comes after it.
-        let more = ended.is_some().then_some(Damage {
-            from: proven.verified.min(position),
-            to: position.max(last.position),
-        });
+        let more = ended.is_some().then_some(Damage { from: proven.verified.min(position), to: position.max(last.position) });
         let (verified_bytes, damage) = (Some(proven.verified), proven.damage.or(more));
         Ok(Integrity { program_digest, verified_bytes, damage })
     }
@@ -151,13 +148,7 @@ struct Proven {
 /// Reads what is committed of a run, `length` bytes, from the beginning and compares it with each
 /// checkpoint. Where `is_all`, nothing more comes: what a checkpoint speaks of and is not there is
 /// lost.
-async fn prove(
-    store: &Store,
-    run: RunId,
-    checkpoints: &[Checkpoint],
-    length: u64,
-    is_all: bool,
-) -> Result<Proven, StoreError> {
+async fn prove(store: &Store, run: RunId, checkpoints: &[Checkpoint], length: u64, is_all: bool) -> Result<Proven, StoreError> {
     let (mut digest, mut at, mut verified) = (OutputDigest::default(), 0, 0);
     for checkpoint in checkpoints {
         if checkpoint.position > length && !is_all {

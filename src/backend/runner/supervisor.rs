@@ -13,6 +13,7 @@ mod stop;
 mod typing;
 
 use super::{
+    cgroup::Cgroup,
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     limits::{LimitReached, RunLimits},
     process,
@@ -84,17 +85,28 @@ fn hold(folder: &Path) -> Result<(), String> {
         std::fs::write(folder.script(), script).map_err(unusable)?;
     }
 
-    folder.write_begun(&Begun { boot: process::boot() }).map_err(unusable)?;
+    let (cgroup, door) = Cgroup::make(folder.path(), spec.run).unzip();
+    let name = cgroup.as_ref().map(|cgroup| cgroup.name().to_owned());
+    folder.write_begun(&Begun { boot: process::boot(), cgroup: name }).map_err(unusable)?;
     answer("ready").map_err(unusable)?;
     let clock = Clock::system();
-    match program::start(&spec) {
+    match program::start(&spec, cgroup.clone(), door) {
         Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, limit: None, at: clock.now(), bytes: 0, digest: Some(spool.digest()), left: Vec::new() };
+            cgroup.iter().for_each(Cgroup::remove);
+            let ended = Ended {
+                how: How::NotStarted(reason),
+                stopped: None,
+                limit: None,
+                at: clock.now(),
+                bytes: 0,
+                digest: Some(spool.digest()),
+                left: Vec::new(),
+            };
             conclude(&folder, &spool, &ended);
         }
         Ok(running) => {
             let pid = running.pid.as_raw_nonzero().get();
-            let started = Started { pid, birth: process::birth(pid), at: clock.now() };
+            let started = Started { pid, birth: process::birth(pid), contained: running.is_contained(), at: clock.now() };
             children::reap(running.pid, &clock, herald);
             let supervision = Supervision {
                 unsaid: Some(started),
@@ -221,6 +233,7 @@ impl Supervision {
         if let Some(exit) = self.exit {
             let stopped = self.stop.as_ref().and_then(|stop| stop.why);
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
+            self.running.cgroup.iter().for_each(Cgroup::remove);
             let (bytes, digest) = (self.spool.length(), Some(self.spool.digest()));
             let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes, digest, left };
             conclude(&self.folder, &self.spool, &ended);
@@ -318,7 +331,7 @@ impl Supervision {
     }
 
     fn is_alone(&self) -> bool {
-        self.alone || (!children::INHERITED && !self.running.group_lives())
+        (self.alone || (!children::INHERITED && !self.running.group_lives())) && self.running.cgroup.as_ref().is_none_or(Cgroup::is_empty)
     }
 
     /// Waits for whatever happens next and takes it in.

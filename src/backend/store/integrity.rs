@@ -10,9 +10,7 @@ use super::{
     rows::find_run,
     writer::{Group, Subject},
 };
-use crate::domain::{
-    digest::OutputDigest, id::RunId, integrity::Damage, run::Run, timestamp::Timestamp,
-};
+use crate::domain::{digest::OutputDigest, id::RunId, integrity::Damage, run::Run, timestamp::Timestamp};
 use sqlx::Connection;
 
 impl Store {
@@ -39,12 +37,7 @@ impl Store {
     }
 }
 
-async fn run_damaged(
-    group: &mut Group,
-    id: RunId,
-    damage: Damage,
-    at: Timestamp,
-) -> Result<Run, StoreError> {
+async fn run_damaged(group: &mut Group, id: RunId, damage: Damage, at: Timestamp) -> Result<Run, StoreError> {
     let found = find_run(&mut group.connection, id).await?;
     let (number, mut run) = found.ok_or(StoreError::NotFound(Missing::Run))?;
     if run.status.is_final() {
