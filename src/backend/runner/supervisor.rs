@@ -3,6 +3,7 @@
 //! thread around one `poll`; two small threads wait for children and for signals, which `poll` cannot.
 
 mod children;
+mod detach;
 mod followers;
 mod news;
 mod program;
@@ -18,10 +19,8 @@ use super::{
     limits::{LimitReached, RunLimits},
     process,
 };
-use crate::{
-    backend::{clock::Clock, open_files},
-    domain::timestamp::Timestamp,
-};
+use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
+use detach::{detach, lock};
 use followers::Followers;
 use news::News;
 use program::Running;
@@ -132,30 +131,6 @@ fn hold(folder: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Leaves the session, the terminal, the open files and the limits of whoever started this process.
-fn detach() -> io::Result<()> {
-    signals::close_inherited_files();
-    open_files::give_back();
-    signals::block();
-    // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
-    let _ = rustix::process::setsid();
-    // What the program leaves behind becomes this process's child and is waited for here.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(())
-}
-
-/// The lock on the run. A server may have it for an instant while it looks whether somebody lives here.
-fn lock(folder: &RunFolder) -> io::Result<Option<File>> {
-    for _ in 0..50 {
-        if let Some(lock) = folder.lock()? {
-            return Ok(Some(lock));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(None)
 }
 
 /// Answers the server and lets go of the pipe to it.
