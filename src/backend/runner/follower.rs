@@ -241,7 +241,7 @@ impl Follower {
         let is_empty = bytes.is_empty();
         if !is_empty {
             let position = position + bytes.len() as u64;
-            progress.watch.committed(self.store.append_output(self.run, Bytes::from(bytes), position).await?);
+            progress.watch.committed(self.store.append_hashed(self.run, Bytes::from(bytes), position).await?);
             progress.position = position;
         }
         progress.watch.compare(&self.store, self.run, &self.folder, &look, progress.position).await?;

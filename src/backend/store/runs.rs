@@ -103,12 +103,19 @@ impl Store {
 
     /// Appends what a run wrote. `bytes` are split from what went before only between characters; `position` is where the run's spool
     /// stands after them, and moves in the same transaction. Output events have at most [`MAX_CHUNK`](super::MAX_CHUNK) bytes each.
-    /// Gives the digest of the run's output with these bytes.
     ///
     /// # Errors
     /// [`Conflict::Position`] where the bytes do not follow what is committed, so that nothing is taken twice or left out;
     /// [`Conflict::RunEnded`]; [`StoreError::NotFound`]; [`StoreError::Full`].
-    pub async fn append_output(&self, id: RunId, bytes: Bytes, position: u64) -> Result<OutputDigest, StoreError> {
+    pub async fn append_output(&self, id: RunId, bytes: Bytes, position: u64) -> Result<(), StoreError> {
+        self.append_hashed(id, bytes, position).await.map(drop)
+    }
+
+    /// The same; gives the digest of the run's output with these bytes.
+    ///
+    /// # Errors
+    /// As [`Store::append_output`] has them.
+    pub async fn append_hashed(&self, id: RunId, bytes: Bytes, position: u64) -> Result<OutputDigest, StoreError> {
         self.0.writer.append(id, bytes, position, self.0.clock.now()).await
     }
 
