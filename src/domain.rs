@@ -9,6 +9,7 @@ pub mod event_stream_parser;
 pub mod filter;
 pub mod held;
 pub mod id;
+pub mod integrity;
 pub mod limits;
 pub mod members;
 pub mod number;

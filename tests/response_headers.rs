@@ -111,12 +111,7 @@ async fn by_tls_a_session_is_for_this_host_only() {
             "without TLS there is no other"
         );
         let token = FormToken::of_session(cookie.split_once('=').expect("a cookie").1);
-        let left = server
-            .browse(Method::POST, "/sign-out", &cookie)
-            .with(name, value)
-            .with("x-form-token", &token.reveal())
-            .send()
-            .await;
+        let left = server.browse(Method::POST, "/sign-out", &cookie).with(name, value).with("x-form-token", &token.reveal()).send().await;
         let cleared = cookies(&left);
         assert!(
             cleared[0].starts_with("__Host-kontasks_") && cleared[0].contains("; Secure") && cleared[0].contains("Max-Age=0"),

@@ -2,10 +2,13 @@
 //! held by a supervisor, a process of its own, which goes on when the server ends.
 
 mod cancel;
+mod cgroup;
 mod characters;
+mod checkpoints;
 mod folder;
 mod follower;
 mod held;
+mod integrity;
 mod launch;
 pub mod limits;
 mod link;
@@ -43,7 +46,7 @@ use queue::{Limits, turns};
 use requests::RunRequests;
 use reserve::CancelReserve;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -238,6 +241,7 @@ impl Runners {
             Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
         }
         self.0.reserve.retain(|id| unfinished.iter().any(|run| run.id == id));
+        self.remove_cgroups(unfinished.iter().map(|run| run.id).collect());
         if !unfinished.is_empty() {
             let taken_up = self.runs().followed.len();
             tracing::info!("taking up {taken_up} run(s); {} wait for their turn", unfinished.len().saturating_sub(taken_up));
@@ -452,6 +456,15 @@ impl Runners {
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away what ended runs have left of their control groups, where nobody holds the run any more.
+    fn remove_cgroups(&self, unfinished: HashSet<RunId>) {
+        let (folders, data) = (self.0.folders.clone(), self.0.store.folder());
+        self.0.followers.spawn_blocking(move || {
+            let is_held = |run| RunFolder::new(&folders, run, data).is_held().unwrap_or(true);
+            cgroup::remove_leftovers(&folders, |run| unfinished.contains(&run) || is_held(run));
+        });
     }
 
     fn left_over(&self) -> io::Result<Vec<RunId>> {

@@ -19,6 +19,7 @@ mod reader;
 mod recover;
 mod rich_texts;
 mod rows;
+mod run_integrity;
 mod runs;
 mod schema;
 mod sign_in;

@@ -4,6 +4,7 @@
 use super::{
     cursor::{Cursor, Epoch},
     id::{RunId, TaskId},
+    integrity::Damage,
     members::{self, Members, Read, Unreadable},
     run::{Run, RunStatus},
     task::Task,
@@ -176,6 +177,11 @@ pub struct End {
     pub bytes: u64,
     /// See [`Run::digest`].
     pub digest: String,
+    /// See [`Run::verified`].
+    pub verified: Option<bool>,
+    /// See [`Run::damage`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
 }
 
 impl Read for End {
@@ -188,6 +194,8 @@ impl Read for End {
             events: members.take("events")?,
             bytes: members.take("bytes")?,
             digest: members.take("digest")?,
+            verified: members.take("verified")?,
+            damage: members.take("damage")?,
         })
     }
 }
@@ -330,7 +338,7 @@ mod tests {
         });
         let run = json!({
             "id": id, "taskId": id, "requestId": "r", "runner": "shell", "prompt": "p", "status": "running", "exitCode": null,
-            "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "lines": 0, "digest": null,
+            "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "lines": 0, "digest": null, "verified": null,
         });
         let events = [
             ("hello", json!({"epoch": "k", "head": 7, "heartbeatMs": 15000, "build": "b"})),
@@ -340,7 +348,19 @@ mod tests {
             ("run", run),
             ("output", json!({"run": id, "text": "a\r\n\u{1b}[0m", "at": at})),
             ("output", json!({"run": id, "text": "\u{fffd}", "at": at, "base64": "/w=="})),
-            ("end", json!({"run": id, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00"})),
+            (
+                "end",
+                json!({
+                    "run": id, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00", "verified": true,
+                }),
+            ),
+            (
+                "end",
+                json!({
+                    "run": id, "status": "interrupted", "exitCode": 0, "events": 1, "bytes": 2, "digest": "sha256:00",
+                    "verified": false, "damage": {"from": 0, "to": 2},
+                }),
+            ),
             ("ping", json!({"head": 7})),
             ("reset", json!({"reason": "r", "head": 7})),
             ("force_logout", json!({"reason": "r"})),

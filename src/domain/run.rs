@@ -2,6 +2,7 @@
 
 use super::{
     id::{RunId, TaskId},
+    integrity::Damage,
     members::{Members, Read, Unreadable},
     timestamp::Timestamp,
 };
@@ -124,6 +125,20 @@ pub struct Run {
     pub lines: u64,
     /// `sha256:` and 64 hexadecimal digits over exactly those bytes; set when the run has ended.
     pub digest: Option<String>,
+    /// Whether [`Run::digest`] is that of what the program wrote, as its supervisor read it, so that
+    /// whoever has bytes of that digest has the program's. Not, as soon as it is known to differ.
+    /// None while it runs, and where nobody can know: supervisors of earlier versions said nothing.
+    pub verified: Option<bool>,
+    /// How many bytes from the beginning are known to be what the program wrote; set when the run
+    /// has ended, where its supervisor said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_bytes: Option<u64>,
+    /// The digest of all bytes that were read from the program and kept, as its supervisor said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_digest: Option<String>,
+    /// Where the output differs from what the program wrote; it may be known while the run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
     /// Its place in the order of acceptance, which is that of these numbers. 0 where it is not known: earlier versions logged none.
     #[serde(skip_serializing_if = "is_unknown")]
     pub number: u64,
@@ -159,6 +174,10 @@ impl Read for Run {
             bytes: members.take("bytes")?,
             lines: members.take_or_default("lines")?,
             digest: members.take("digest")?,
+            verified: members.take("verified")?,
+            verified_bytes: members.take("verifiedBytes")?,
+            program_digest: members.take("programDigest")?,
+            damage: members.take("damage")?,
             number: members.take_or_default("number")?,
             ahead: members.take("ahead")?,
         })
@@ -188,6 +207,10 @@ impl Run {
             bytes: 0,
             lines: 0,
             digest: None,
+            verified: None,
+            verified_bytes: None,
+            program_digest: None,
+            damage: None,
             number: 0,
             ahead: None,
         }
@@ -297,7 +320,9 @@ mod tests {
         let stopping = Run { stopping: Some(stopping), ..run() };
         let waiting = Run { number: 7, ahead: Some(0), ..run() };
         let held = Run { held: Some(true), ..run() };
-        for run in [run(), ended, stopping, waiting, held] {
+        let damage = Some(Damage { from: 1, to: 2 });
+        let damaged = Run { verified: Some(false), verified_bytes: Some(1), program_digest: Some("d".into()), damage, ..run() };
+        for run in [run(), ended, stopping, waiting, held, damaged] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);
         }

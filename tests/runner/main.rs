@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
 mod cancel;
+mod cgroups;
+mod damage;
 mod deaths;
 #[path = "../support/disk.rs"]
 mod disk;

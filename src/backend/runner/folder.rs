@@ -13,7 +13,8 @@
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
 //! | `spool` | supervisor | every byte that the program wrote |
-//! | `end.json` | supervisor | how it ended, and how long the spool is |
+//! | `digests` | supervisor | the digest of those bytes, at one position after the other: `checkpoints.rs` |
+//! | `end.json` | supervisor | how it ended, how long the spool is, and the digest of what is in it |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
 //!
 //! `spec.json` and `begun.json` name the data folder that the run is of. One that names another is the copy of a run that somebody else
@@ -89,6 +90,9 @@ pub(super) struct Begun {
     /// The data folder that the run is of; earlier versions did not say.
     #[serde(default)]
     pub data: Option<FolderId>,
+    /// The control group that it is started in, as `/proc/<pid>/cgroup` has it; none where there is none.
+    #[serde(default)]
+    pub cgroup: Option<String>,
 }
 
 /// The member of `spec.json` and `begun.json` that says whose the run is.
@@ -104,6 +108,9 @@ pub(super) struct Started {
     pub pid: i32,
     /// When the kernel says that the process was made, in its own unit: with the pid it names the process for good.
     pub birth: Option<u64>,
+    /// Whether it was seen in its control group, so that all that it starts is.
+    #[serde(default)]
+    pub contained: bool,
     pub at: Timestamp,
 }
 
@@ -140,6 +147,9 @@ pub(super) struct Ended {
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
+    /// Of all bytes that were read from the program and kept, taken as they were read.
+    #[serde(default)]
+    pub digest: Option<String>,
     /// Processes of the run that could not be ended.
     #[serde(default)]
     pub left: Vec<i32>,
@@ -215,6 +225,10 @@ impl RunFolder {
         self.0.join("spool")
     }
 
+    pub(super) fn digests(&self) -> PathBuf {
+        self.0.join("digests")
+    }
+
     pub(super) fn typed(&self) -> PathBuf {
         self.0.join("typed")
     }
@@ -271,7 +285,7 @@ impl RunFolder {
     /// A mark that cannot be read is a mark.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
         let there = self.0.join("begun.json").try_exists()?;
-        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, data: None })))
+        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, data: None, cgroup: None })))
     }
 
     /// Survives a power cut, as a program must not be started a second time after one.
@@ -460,7 +474,7 @@ mod tests {
         write("end.json", r#"{"how":{"Exited":3},"stopped":"Cancelled","at":"2026-01-02T09:13:58.259Z","bytes":5}"#);
         let ended = folder.ended().expect("readable").expect("understood");
         assert_eq!((ended.how, ended.stopped, ended.bytes), (How::Exited(3), Some(Stopped::Cancelled), 5));
-        assert_eq!((ended.limit, ended.left.len()), (None, 0));
+        assert_eq!((ended.limit, ended.digest, ended.left.len()), (None, None, 0));
         write("cancel", "");
         assert!(folder.cancel_requested() && folder.requests().expect("readable").is_empty());
     }

@@ -6,8 +6,10 @@ use super::{
     RETRY,
     characters::whole_characters,
     folder::{Ended, How, Reached, RunFolder, Stopped},
+    integrity::{CompareError, Watch, look},
     link::Link,
-    orphans, process,
+    orphans::{self, Orphans},
+    process,
     requests::RunRequests,
     reserve::CancelReserve,
     start_error::StartError,
@@ -23,6 +25,8 @@ use crate::{
     },
     domain::{
         id::RunId,
+        integrity::{Damage, Integrity},
+        number::counted,
         run::{Run, RunStatus, Stopping},
         timestamp::Timestamp,
     },
@@ -90,6 +94,8 @@ pub(super) enum FollowError {
     Unknown,
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 /// How a run is found.
@@ -107,6 +113,8 @@ enum Found {
 /// How far the run's output is in the log.
 struct Progress {
     position: u64,
+    /// Whether that is what the program wrote.
+    watch: Watch,
     started: bool,
     /// What is committed of it.
     reached: Option<Reached>,
@@ -160,8 +168,9 @@ impl Follower {
             },
         };
         self.check_place()?;
-        let mut progress =
-            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
+        let (position, log) = self.store.digest(self.run).await?;
+        let watch = Watch::new(log, run.damage);
+        let mut progress = Progress { position, watch, started: run.status == RunStatus::Running, reached: None };
         if self.is_copy(&run)? {
             return self.leave_alone(&run, progress).await;
         }
@@ -185,7 +194,7 @@ impl Follower {
                 Found::Left => return self.conclude(&run, progress).await,
                 Found::Never(status, reason) => {
                     let end = RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now() };
-                    return self.end(end).await;
+                    return self.end(end, Integrity::default()).await;
                 }
                 Found::Unknown => return Ok(()),
             }
@@ -243,7 +252,7 @@ impl Follower {
         self.requests.supervised();
         let mut row_check = Instant::now() + ROW_CHECK;
         loop {
-            let more = self.take(progress, false).await?;
+            let more = self.take(progress, None).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
@@ -264,11 +273,12 @@ impl Follower {
         }
     }
 
-    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless `all` there is must
-    /// be taken.
-    async fn take(&self, progress: &mut Progress, all: bool) -> Result<bool, FollowError> {
-        let (folder, position) = (self.folder.clone(), progress.position);
-        let mut bytes = spawn_blocking(move || folder.read_spool(position, CHUNK)).await??;
+    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless all that there is `until`
+    /// a length of the spool must be taken.
+    async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
+        let (folder, position, all) = (self.folder.clone(), progress.position, until.is_some());
+        let left = until.map_or(CHUNK, |until| usize::try_from(until.saturating_sub(position)).unwrap_or(CHUNK));
+        let mut look = spawn_blocking(move || look(&folder, position, left.min(CHUNK))).await??;
         // The start is written before any output. Looked for after the output was read, it is there and is logged first.
         if !progress.started
             && let Some(started) = self.folder.started()?
@@ -277,18 +287,19 @@ impl Follower {
             progress.started = true;
         }
         self.take_reached(progress).await?;
+        let mut bytes = std::mem::take(&mut look.bytes);
         let full = bytes.len() == CHUNK;
         if full || !all {
             bytes.truncate(whole_characters(&bytes));
         }
-        if bytes.is_empty() {
-            return Ok(false);
+        let is_empty = bytes.is_empty();
+        if !is_empty {
+            let position = position + bytes.len() as u64;
+            progress.watch.committed(self.store.append_hashed(self.run, Bytes::from(bytes), position).await?);
+            progress.position = position;
         }
-        let bytes = Bytes::from(bytes);
-        let position = position + bytes.len() as u64;
-        self.store.append_output(self.run, bytes, position).await?;
-        progress.position = position;
-        Ok(full || all)
+        progress.watch.compare(&self.store, self.run, &self.folder, &look, progress.position).await?;
+        Ok(!is_empty && (full || all))
     }
 
     /// Takes how far the end has come that was asked for.
@@ -314,7 +325,7 @@ impl Follower {
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
-        let mut orphans = Some(0);
+        let mut orphans = Some(Orphans::default());
         if self.folder.ended()?.is_none() {
             // A folder that is away has its supervisors, though they are not found there.
             self.check_place()?;
@@ -322,24 +333,29 @@ impl Follower {
             let (folder, run) = (self.folder.clone(), self.run);
             orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
-        while self.take(&mut progress, true).await? {}
         let ended = self.folder.ended()?;
+        // What others have put behind it is not of the program.
+        let until = ended.as_ref().map_or(u64::MAX, |ended| ended.bytes);
+        while self.take(&mut progress, Some(until)).await? {}
         if let Some(ended) = ended.as_ref().filter(|ended| !ended.left.is_empty()) {
             tracing::warn!(run = %self.run, processes = ?ended.left, "not all that a run had started could be ended");
         }
-        let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()),
-            Some(ended) => {
-                let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
-                interrupted(reason, ended.at)
-            }
+        let watch = &progress.watch;
+        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
+        let bytes = ended.as_ref().map_or(progress.position, |ended| ended.bytes);
+        let mut end = match ended {
+            Some(ended) => outcome(ended, &run.runner, self.cancelled_by()),
             None => interrupted(self.why_interrupted(orphans)?, self.clock.now()),
         };
-        self.end(end).await
+        if let Some(damage) = integrity.damage {
+            end = damaged(end, damage, bytes.saturating_sub(progress.position), bytes);
+            tracing::warn!(run = %self.run, "a run's output is damaged: {}", end.reason.as_deref().unwrap_or_default());
+        }
+        self.end(end, integrity).await
     }
 
-    async fn end(&self, end: RunEnd) -> Result<(), FollowError> {
-        self.store.run_ended(self.run, end).await?;
+    async fn end(&self, end: RunEnd, integrity: Integrity) -> Result<(), FollowError> {
+        self.store.run_ended_as(self.run, end, integrity).await?;
         self.concluded.store(true, Ordering::Relaxed);
         self.remove_folder().await
     }
@@ -367,17 +383,21 @@ impl Follower {
         }
         // Where the files are hard links, the original's program still writes.
         let length = self.folder.spool_length()?;
-        while progress.position < length && self.take(&mut progress, true).await? {}
-        let end = match self.folder.ended()? {
+        while progress.position < length && self.take(&mut progress, Some(length)).await? {}
+        let ended = self.folder.ended()?;
+        let watch = &progress.watch;
+        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
+        let end = match ended {
             // It had ended before the copy was made.
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()),
+            Some(ended) if ended.bytes == progress.position && integrity.damage.is_none() => {
+                outcome(ended, &run.runner, self.cancelled_by())
+            }
             _ => interrupted(COPIED.to_owned(), self.clock.now()),
         };
-        self.store.run_ended(self.run, end).await?;
-        self.remove_folder().await
+        self.end(end, integrity).await
     }
 
-    fn why_interrupted(&self, orphans: Option<usize>) -> io::Result<String> {
+    fn why_interrupted(&self, orphans: Option<Orphans>) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
@@ -386,8 +406,13 @@ impl Follower {
         Ok(match orphans {
             None => COPIED.to_owned(),
             _ if restarted => "the machine was restarted".to_owned(),
-            Some(0) => format!("{gone}, and its program with it"),
-            _ => format!("{gone}; what it had started was ended"),
+            Some(Orphans { left: left @ 1.., .. }) => format!("{gone}; {} of the processes that it had started could not be ended", left),
+            Some(Orphans { is_sure: true, killed: 0, .. }) => format!("{gone}, and its program with it"),
+            Some(Orphans { is_sure: true, .. }) => format!("{gone}; what it had started was ended"),
+            Some(Orphans { killed, .. }) => {
+                let found = if killed == 0 { "nothing of its program was found" } else { "what could be found of its program was ended" };
+                format!("{gone}; {found}, but one that left its session and cleared its environment may still run")
+            }
         })
     }
 
@@ -416,6 +441,26 @@ fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
         None => (RunStatus::Failed, reason),
     };
     RunEnd { status, exit_code, signal, reason, at: ended.at }
+}
+
+/// The end of a run whose output is not what its program wrote, be it that so many of so many bytes are `lost`: it must not look like one
+/// that is whole, however its program ended.
+fn damaged(end: RunEnd, damage: Damage, lost: u64, bytes: u64) -> RunEnd {
+    let what = match lost {
+        0 => "its output differs from what the program wrote".to_owned(),
+        lost => format!("{} of its {} bytes of output are lost", counted(lost), counted(bytes)),
+    };
+    let what = format!("{what}, {}", damage.place());
+    let reason = match (end.status, &end.reason, end.exit_code, &end.signal) {
+        (RunStatus::Interrupted, Some(reason), ..) => format!("{reason}; {what}"),
+        (RunStatus::Cancelled, Some(by), ..) => format!("{what}; it was cancelled {by}"),
+        (RunStatus::Cancelled, None, ..) => format!("{what}; it was cancelled"),
+        (_, Some(reason), ..) => format!("{what}; {reason}"),
+        (.., Some(code), _) => format!("{what}; its program exited with code {code}"),
+        (.., Some(signal)) => format!("{what}; its program was ended by {signal}"),
+        _ => what,
+    };
+    RunEnd { status: RunStatus::Interrupted, reason: Some(reason), ..end }
 }
 
 fn interrupted(reason: String, at: Timestamp) -> RunEnd {

@@ -23,7 +23,8 @@ impl Follower {
         let program = runner.program(&run.prompt, &self.folder.script());
         let accepted =
             Accepted { runner: run.runner.clone(), prompt: run.prompt.clone(), request_id: run.request_id.clone(), at: run.created_at };
-        let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits, data: self.folder.data(), accepted: Some(accepted) };
+        let spec =
+            Spec { run: run.id, task: run.task_id, program, limits: runner.limits, data: self.folder.data(), accepted: Some(accepted) };
         let folder = self.folder.clone();
         let prepared = spawn_blocking(move || folder.prepare(&spec)).await;
         // As it is where the server ends.

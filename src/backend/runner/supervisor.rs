@@ -6,6 +6,7 @@ mod children;
 mod followers;
 mod news;
 mod program;
+mod program_digest;
 mod signals;
 mod spool;
 mod startup;
@@ -13,6 +14,7 @@ mod stop;
 mod typing;
 
 use super::{
+    cgroup::Cgroup,
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     limits::{LimitReached, RunLimits},
     process,
@@ -78,7 +80,7 @@ fn hold(folder: &Path) -> Result<(), StartError> {
         return answer("begun").map_err(unusable);
     }
     let spec = folder.spec().map_err(unusable)?.ok_or_else(|| StartError::Permanent("there is no run in this folder".into()))?;
-    let spool = Spool::create(&folder.spool(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
+    let spool = Spool::create(&folder.spool(), &folder.digests(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
     let clock = Clock::system();
     let (herald, wakes, told) = news::channel().map_err(no_thread)?;
     signals::listen(&herald).map_err(no_thread)?;
@@ -88,13 +90,19 @@ fn hold(folder: &Path) -> Result<(), StartError> {
         std::fs::write(folder.script(), script).map_err(unusable)?;
     }
 
+    let (cgroup, door) = Cgroup::make(folder.path(), spec.run).unzip();
+    let name = cgroup.as_ref().map(|cgroup| cgroup.name().to_owned());
     let mut begun = false;
     let begin = || {
-        folder.write_begun(&Begun { boot: process::boot(), data: spec.data }).map_err(unusable)?;
+        folder.write_begun(&Begun { boot: process::boot(), data: spec.data, cgroup: name }).map_err(unusable)?;
         begun = true;
         Ok(())
     };
-    match program::start(&spec, begin) {
+    let started = program::start(&spec, cgroup.clone(), door, begin);
+    if started.is_err() {
+        cgroup.iter().for_each(Cgroup::remove);
+    }
+    match started {
         Err(error @ StartError::Retryable { .. }) => {
             // Nothing was started, and the lock keeps everybody else from starting it: this alone may take the mark back.
             match folder.take_back_begun() {
@@ -106,7 +114,7 @@ fn hold(folder: &Path) -> Result<(), StartError> {
         Err(error) => return Err(error),
         Ok(running) => {
             let pid = running.pid.as_raw_nonzero().get();
-            let started = Started { pid, birth: process::birth(pid), at: clock.now() };
+            let started = Started { pid, birth: process::birth(pid), contained: running.is_contained(), at: clock.now() };
             reaper.reap(running.pid);
             // Whatever becomes of the answer: the program runs.
             let _ = answer("ready");
@@ -140,7 +148,11 @@ fn hold(folder: &Path) -> Result<(), StartError> {
 fn not_started(folder: &RunFolder, spool: &Spool, clock: &Clock, reason: &str) {
     let _ = answer("ready");
     let how = How::NotStarted(format!("could not be started: {reason}"));
-    conclude(folder, spool, &Ended { how, stopped: None, limit: None, at: clock.now(), bytes: 0, left: Vec::new() });
+    conclude(
+        folder,
+        spool,
+        &Ended { how, stopped: None, limit: None, at: clock.now(), bytes: 0, digest: Some(spool.digest()), left: Vec::new() },
+    );
 }
 
 /// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
@@ -209,7 +221,9 @@ impl Supervision {
         if let Some(exit) = self.exit {
             let stopped = self.stop.as_ref().and_then(|stop| stop.why);
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
-            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes: self.spool.length(), left };
+            self.running.cgroup.iter().for_each(Cgroup::remove);
+            let (bytes, digest) = (self.spool.length(), Some(self.spool.digest()));
+            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes, digest, left };
             conclude(&self.folder, &self.spool, &ended);
         }
     }
@@ -305,7 +319,7 @@ impl Supervision {
     }
 
     fn is_alone(&self) -> bool {
-        self.alone || (!children::INHERITED && !self.running.group_lives())
+        (self.alone || (!children::INHERITED && !self.running.group_lives())) && self.running.cgroup.as_ref().is_none_or(Cgroup::is_empty)
     }
 
     /// Waits for whatever happens next and takes it in.

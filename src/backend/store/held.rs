@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     held::HeldRuns,
     id::RunId,
+    integrity::Integrity,
     run::{Run, RunStatus},
     timestamp::Timestamp,
 };
@@ -96,7 +97,7 @@ async fn drop_some(group: &mut Group, reason: String, now: Timestamp) -> Result<
     let held = some(&mut group.connection).await?;
     for id in &held {
         let end = RunEnd { status: RunStatus::Cancelled, exit_code: None, signal: None, reason: Some(reason.clone()), at: now };
-        run_ended(group, *id, end).await?;
+        run_ended(group, *id, end, Integrity::default()).await?;
     }
     Ok(held.len() as u64)
 }

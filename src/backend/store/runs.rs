@@ -2,7 +2,6 @@
 
 use super::{
     Store,
-    append::Append,
     digests::digest_so_far,
     error::{Conflict, Missing, StoreError},
     frame::EventKind,
@@ -12,8 +11,10 @@ use super::{
     writer::{Group, Subject},
 };
 use crate::domain::{
+    digest::OutputDigest,
     event::End,
     id::{RunId, TaskId},
+    integrity::Integrity,
     limits::{self, Invalid},
     run::{Run, RunStatus, Stopping},
     task::{Task, TaskContext},
@@ -108,7 +109,15 @@ impl Store {
     /// [`Conflict::Position`] where the bytes do not follow what is committed, so that nothing is taken twice or left out;
     /// [`Conflict::RunEnded`]; [`StoreError::NotFound`]; [`StoreError::Full`].
     pub async fn append_output(&self, id: RunId, bytes: Bytes, position: u64) -> Result<(), StoreError> {
-        self.0.writer.append(Append { run: id, bytes, position, at: self.0.clock.now() }).await
+        self.append_hashed(id, bytes, position).await.map(drop)
+    }
+
+    /// The same; gives the digest of the run's output with these bytes.
+    ///
+    /// # Errors
+    /// As [`Store::append_output`] has them.
+    pub async fn append_hashed(&self, id: RunId, bytes: Bytes, position: u64) -> Result<OutputDigest, StoreError> {
+        self.0.writer.append(id, bytes, position, self.0.clock.now()).await
     }
 
     /// The run is over. The first end stands; said again, the run is given as it is.
@@ -116,10 +125,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`] for a status that is not final.
     pub async fn run_ended(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+        self.run_ended_as(id, end, Integrity::default()).await
+    }
+
+    /// The same, with what is known of whether its output is what its program wrote.
+    ///
+    /// # Errors
+    /// As [`Store::run_ended`] has them.
+    pub async fn run_ended_as(&self, id: RunId, end: RunEnd, integrity: Integrity) -> Result<Run, StoreError> {
         if !end.status.is_final() {
             return Err(Invalid::new("status", format!("{:?} is no end", end.status.as_str()), "end a run with a final status").into());
         }
-        self.0.writer.write(move |group| Box::pin(run_ended(group, id, end))).await
+        self.0.writer.write(move |group| Box::pin(run_ended(group, id, end, integrity))).await
     }
 
     /// One run; where it waits, with how many are before it.
@@ -318,7 +335,7 @@ async fn run_stopping(group: &mut Group, id: RunId, stopping: Stopping) -> Resul
     Ok(run)
 }
 
-pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd, integrity: Integrity) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     if run.status.is_final() {
         return Ok(run);
@@ -332,6 +349,8 @@ pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Resu
     run.ended_at = Some(end.at);
     let digest = digest_so_far(&mut group.connection, number).await?.finish();
     run.digest = Some(digest.clone());
+    run.verified = integrity.verified(run.bytes);
+    (run.program_digest, run.verified_bytes, run.damage) = (integrity.program_digest, integrity.verified_bytes, integrity.damage);
     let subject = Subject { task: None, run: Some((number, id)) };
     group.log(EventKind::Run, subject, end.at, &run).await?;
     // The task before the end: whoever reads the run alone sees its end as the last event there is of it.
@@ -348,11 +367,12 @@ pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Resu
             .await?;
     // A status that somebody gave the task meanwhile stands, and so does the work of another run.
     set_task_status(group, run.task_id, word, end.at, |now| others == 0 && matches!(now, "pending" | "in_progress")).await?;
-    let last = End { run: id, status: run.status, exit_code: run.exit_code, events: run.events, bytes: run.bytes, digest };
+    let Run { status, exit_code, events, bytes, verified, damage, .. } = run;
+    let last = End { run: id, status, exit_code, events, bytes, digest, verified, damage };
     let seq = group.log(EventKind::End, subject, end.at, &last).await?;
     sqlx::query(
-        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8, stopping = null \
-         where number = ?1",
+        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8, stopping = null, \
+         program_digest = ?9, verified_bytes = ?10, damage_from = ?11, damage_to = ?12 where number = ?1",
     )
     .bind(number)
     .bind(run.status.as_str())
@@ -362,6 +382,10 @@ pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Resu
     .bind(end.at.0)
     .bind(&run.digest)
     .bind(seq.cast_signed())
+    .bind(&run.program_digest)
+    .bind(run.verified_bytes.map(u64::cast_signed))
+    .bind(run.damage.map(|damage| damage.from.cast_signed()))
+    .bind(run.damage.map(|damage| damage.to.cast_signed()))
     .execute(&mut group.connection)
     .await?;
     Ok(run)

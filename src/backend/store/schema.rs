@@ -27,6 +27,7 @@ fn migrations() -> Migrator {
         simple(4, "stopping", include_str!("../../../migrations/0004_stopping.sql")),
         simple(5, "rich_text", include_str!("../../../migrations/0005_rich_text.sql")),
         simple(6, "identity", include_str!("../../../migrations/0006_identity.sql")),
+        simple(8, "program_digest", include_str!("../../../migrations/0008_program_digest.sql")),
     ])
 }
 

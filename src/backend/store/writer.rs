@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::identity::Presence,
-    domain::{id::RunId, timestamp::Timestamp},
+    domain::{digest::OutputDigest, id::RunId, timestamp::Timestamp},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -48,8 +48,7 @@ impl Writer {
     pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>, presence: Presence, head_file: Option<Head>) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (events, gone) = (Vec::new(), Vec::new());
-        let group =
-            Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new(), data_version: 0 };
+        let group = Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new(), data_version: 0 };
         tokio::spawn(run(group, queue, hub));
         Writer(sender)
     }
@@ -84,14 +83,17 @@ impl Writer {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Appends output in the next group and waits until it is committed.
-    pub async fn append(&self, append: Append) -> Result<(), StoreError> {
+    /// Appends output in the next group and waits until it is committed; gives the digest of all of the run's output.
+    pub async fn append(&self, run: RunId, bytes: Bytes, position: u64, at: Timestamp) -> Result<OutputDigest, StoreError> {
+        let digest = Arc::default();
+        let append = Append { run, bytes, position, at, digest: Arc::clone(&digest) };
         let (sender, result) = oneshot::channel();
         let answer: Answer = Box::new(move |committed| {
             let _ = sender.send(committed);
         });
         self.0.send(Job::Append(append, answer)).await.map_err(|_| StoreError::Closed)?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        result.await.unwrap_or(Err(StoreError::Closed))?;
+        digest.get().cloned().ok_or(StoreError::Closed)
     }
 
     /// Waits until everything queued is committed, and ends the writer.

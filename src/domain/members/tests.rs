@@ -69,6 +69,7 @@ fn run() -> Value {
     json!({
         "id": ID, "taskId": ID, "requestId": "r", "runner": "shell", "prompt": "p", "status": "failed", "exitCode": -3, "signal": "SIGKILL",
         "reason": "w", "createdAt": AT, "startedAt": AT, "endedAt": null, "events": 1, "bytes": u64::MAX, "lines": 4, "digest": "sha256:00",
+        "verified": false, "verifiedBytes": 3, "programDigest": "sha256:01", "damage": {"from": 3, "to": 5},
     })
 }
 
@@ -87,7 +88,10 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
         &["epoch", "head", "heartbeatMs", "build"],
     );
     check::<Output>(json!({"run": ID, "text": "\u{fffd}", "at": AT, "base64": "/w=="}), &["run", "text", "at"]);
-    let end = json!({"run": ID, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00"});
+    let end = json!({
+        "run": ID, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00", "verified": false,
+        "damage": {"from": 0, "to": 2},
+    });
     check::<End>(end, &["run", "status", "events", "bytes", "digest"]);
     check::<Ping>(json!({"head": 7}), &["head"]);
     check::<Reset>(json!({"reason": "r", "head": 7}), &["reason", "head"]);

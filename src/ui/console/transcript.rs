@@ -264,6 +264,10 @@ mod tests {
             bytes: all.len() as u64,
             lines: line_feeds(all),
             digest: None,
+            verified: None,
+            verified_bytes: None,
+            program_digest: None,
+            damage: None,
             number: 1,
             ahead: None,
         };

@@ -6,6 +6,7 @@ use crate::backend::{
     identity::FolderId,
     open_files,
     runner::{
+        cgroup::Cgroup,
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
         start_error::StartError,
@@ -21,6 +22,7 @@ use rustix::{
     termios::{InputModes, OptionalActions, OutputModes, Winsize},
 };
 use std::{
+    fs::File,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
     path::Path,
@@ -40,13 +42,20 @@ pub(super) struct Running {
     is_terminal: bool,
     /// The program's side of the terminal, held so that a program that closes its own for a while does not end it.
     other_side: Option<OwnedFd>,
+    /// Where all that it starts stays, if there is such a place.
+    pub(super) cgroup: Option<Cgroup>,
 }
 
-/// Starts it. `begin` is called when there is everything that it needs and nothing is left to do but to start it.
+/// Starts it in its control group, whose `door` it goes in by. `begin` is called when there is everything that it needs and nothing is left to do but to start it.
 ///
 /// # Errors
 /// `begin` failed, or nothing was started, which is certain: a program that cannot be executed has no process any more.
-pub(super) fn start(spec: &Spec, begin: impl FnOnce() -> Result<(), StartError>) -> Result<Running, StartError> {
+pub(super) fn start(
+    spec: &Spec,
+    cgroup: Option<Cgroup>,
+    door: Option<File>,
+    begin: impl FnOnce() -> Result<(), StartError>,
+) -> Result<Running, StartError> {
     let program = &spec.program;
     let (name, arguments) = program.command.split_first().ok_or_else(|| StartError::Permanent("there is no program".into()))?;
     check_folder(&program.folder)?;
@@ -71,6 +80,10 @@ pub(super) fn start(spec: &Spec, begin: impl FnOnce() -> Result<(), StartError>)
     let is_terminal = program.terminal;
     let mask = umask::initial();
     let before = move || {
+        if let Some(door) = &door {
+            // Where that is refused it runs outside, which is seen afterwards.
+            let _ = rustix::io::write(door, b"0");
+        }
         rustix::process::setsid()?;
         if is_terminal {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
@@ -95,10 +108,15 @@ pub(super) fn start(spec: &Spec, begin: impl FnOnce() -> Result<(), StartError>)
     let pid = pid.ok_or_else(|| StartError::Permanent("it has no process".into()))?;
     // A pipe must end with its last writer, of which this process is none.
     let other_side = is_terminal.then_some(other_side);
-    Ok(Running { pid, output: Some(output), is_terminal, other_side })
+    Ok(Running { pid, output: Some(output), is_terminal, other_side, cgroup })
 }
 
 impl Running {
+    /// Whether the program is in its control group. Where it is not, that group is of no use. To be asked before its end is waited for.
+    pub(super) fn is_contained(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.contains(self.pid.as_raw_nonzero().get()))
+    }
+
     /// The program has ended: from here on its terminal is at its end when nobody else has it open.
     pub(super) fn let_go(&mut self) {
         self.other_side = None;
@@ -132,7 +150,13 @@ impl Running {
             self.signal_groups(signal);
             return Vec::new();
         };
-        let family = tree.below(std::process::id().cast_signed());
+        let mut family = tree.below(std::process::id().cast_signed());
+        if let Some(cgroup) = &self.cgroup {
+            family.extend(cgroup.members().into_iter().filter(|member| !family.contains(member)).collect::<Vec<_>>());
+            if signal == Signal::KILL {
+                cgroup.kill();
+            }
+        }
         for process in &family {
             process.signal(signal);
             // A stopped program would not notice.
