@@ -11,6 +11,7 @@ mod orphans;
 mod process;
 mod process_tree;
 mod queue;
+mod sizes;
 pub mod supervisor;
 pub mod table;
 mod typed;

@@ -16,6 +16,7 @@ mod rows;
 mod runs;
 mod schema;
 mod sign_in;
+mod sizes;
 mod snapshots;
 mod tasks;
 mod tokens;

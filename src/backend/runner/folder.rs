@@ -11,6 +11,7 @@
 //! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
+//! | `sizes` | supervisor | which sizes the terminal has had, and from which byte of the spool on: `sizes.rs` |
 //! | `spool` | supervisor | every byte that the program wrote |
 //! | `end.json` | supervisor | how it ended, and how long the spool is |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
@@ -162,6 +163,10 @@ impl RunFolder {
 
     pub(super) fn typed(&self) -> PathBuf {
         self.0.join("typed")
+    }
+
+    pub(super) fn sizes(&self) -> PathBuf {
+        self.0.join("sizes")
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use super::{
     folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
     launch,
     link::Link,
-    orphans, process,
+    orphans, process, sizes,
     table::RunnerTable,
 };
 use crate::{
@@ -73,6 +73,8 @@ enum Found {
 /// How far the run's output is in the log.
 struct Progress {
     position: u64,
+    /// How many sizes of the terminal are in the log.
+    sizes: u64,
     started: bool,
     /// What is committed of it.
     reached: Option<Reached>,
@@ -103,8 +105,12 @@ impl Follower {
         if self.folder.cancel_requested() {
             self.cancel.cancel();
         }
-        let mut progress =
-            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
+        let mut progress = Progress {
+            position: self.store.position(self.run).await?,
+            sizes: self.store.sizes(self.run).await?,
+            started: run.status == RunStatus::Running,
+            reached: None,
+        };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
             let found = self.find(&run, may_start).await?;
@@ -214,7 +220,9 @@ impl Follower {
     /// be taken.
     async fn take(&self, progress: &mut Progress, all: bool) -> Result<bool, FollowError> {
         let (folder, position) = (self.folder.clone(), progress.position);
-        let mut bytes = spawn_blocking(move || folder.read_spool(position, CHUNK)).await??;
+        // The sizes after the bytes: one that stands among these is there by then.
+        let read = move || Ok::<_, io::Error>((folder.read_spool(position, CHUNK)?, sizes::read(&folder)?));
+        let (mut bytes, sizes) = spawn_blocking(read).await??;
         // The start is written before any output. Looked for after the output was read, it is there and is logged first.
         if !progress.started
             && let Some(started) = self.folder.started()?
@@ -224,8 +232,19 @@ impl Follower {
         }
         self.take_reached(progress).await?;
         let full = bytes.len() == CHUNK;
-        if full || !all {
+        let next = usize::try_from(progress.sizes).ok().and_then(|next| sizes.get(next));
+        let next = next.and_then(|size| Some((size, usize::try_from(size.at.saturating_sub(position)).ok()?)));
+        let resized = next.filter(|(_, before)| *before <= bytes.len());
+        if let Some((_, before)) = resized {
+            bytes.truncate(before);
+        }
+        if full || !all || resized.is_some() {
             bytes.truncate(whole_characters(&bytes));
+        }
+        if let Some((size, _)) = resized.filter(|_| bytes.is_empty()) {
+            self.store.run_resized(self.run, progress.sizes, size.columns, size.rows).await?;
+            progress.sizes += 1;
+            return Ok(true);
         }
         if bytes.is_empty() {
             return Ok(false);
@@ -234,7 +253,7 @@ impl Follower {
         let position = position + bytes.len() as u64;
         self.store.append_output(self.run, bytes, position).await?;
         progress.position = position;
-        Ok(full || all)
+        Ok(full || all || resized.is_some())
     }
 
     /// Takes how far the end has come that was asked for.

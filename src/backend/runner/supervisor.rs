@@ -15,6 +15,7 @@ use super::{
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     limits::{LimitReached, RunLimits},
     process,
+    sizes::{self, SizeAt, SizeWriter},
 };
 use crate::{
     backend::{clock::Clock, open_files},
@@ -104,6 +105,9 @@ fn hold(folder: &Path) -> Result<(), String> {
                 told,
                 followers,
                 typing: Typing::default(),
+                size: sizes::FIRST,
+                wanted_size: sizes::FIRST,
+                sizes: SizeWriter::default(),
                 stop: None,
                 requests: 0,
                 clock,
@@ -183,6 +187,10 @@ struct Supervision {
     told: mpsc::Receiver<News>,
     followers: Followers,
     typing: Typing,
+    /// What the terminal has and, in columns and rows, is to have.
+    size: (u16, u16),
+    wanted_size: (u16, u16),
+    sizes: SizeWriter,
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
@@ -301,6 +309,22 @@ impl Supervision {
         if self.spool.flush()? {
             self.followers.poke();
         }
+        self.resize()
+    }
+
+    /// Gives the terminal the size that it is to have, once that stands behind all that has been read.
+    fn resize(&mut self) -> io::Result<()> {
+        if self.size == self.wanted_size {
+            return Ok(());
+        }
+        let (columns, rows) = self.wanted_size;
+        match self.sizes.append(&self.folder, SizeAt { at: self.spool.length(), columns, rows }) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.size = self.wanted_size;
+        self.running.resize(columns, rows);
+        self.followers.poke();
         Ok(())
     }
 
@@ -363,8 +387,9 @@ impl Supervision {
     }
 
     fn take_typed(&mut self) {
-        if let Err(error) = self.typing.take(&self.folder, &self.running) {
-            let _ = writeln!(io::stderr(), "what was typed cannot be read: {error}");
+        match self.typing.take(&self.folder) {
+            Ok(size) => self.wanted_size = size.unwrap_or(self.wanted_size),
+            Err(error) => drop(writeln!(io::stderr(), "what was typed cannot be read: {error}")),
         }
         self.typing.write(&self.running);
     }

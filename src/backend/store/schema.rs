@@ -25,6 +25,7 @@ fn migrations() -> Migrator {
         simple(2, "settings", include_str!("../../../migrations/0002_settings.sql")),
         simple(3, "digests", include_str!("../../../migrations/0003_digests.sql")),
         simple(4, "stopping", include_str!("../../../migrations/0004_stopping.sql")),
+        simple(9, "sizes", include_str!("../../../migrations/0009_sizes.sql")),
     ])
 }
 
