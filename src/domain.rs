@@ -19,6 +19,7 @@ pub mod sharing;
 pub mod snapshot;
 pub mod task;
 pub mod terminal;
+pub mod terminal_size;
 pub mod theme;
 pub mod timestamp;
 pub mod user_agent;

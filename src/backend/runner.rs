@@ -19,6 +19,7 @@ mod queue;
 mod requests;
 mod reserve;
 mod shell;
+mod sizes;
 mod start;
 mod start_error;
 pub mod supervisor;

@@ -23,6 +23,7 @@ mod run_integrity;
 mod runs;
 mod schema;
 mod sign_in;
+mod sizes;
 mod snapshots;
 mod tasks;
 mod tokens;

@@ -257,6 +257,11 @@ fn listen(live: Live, snapshot: &ConsoleSnapshot, shown: Shown) {
                 drawing.push(output);
             }
         }
+        StreamEvent::Size(size) if size.run == id => {
+            if let Some(drawing) = existing(shown.drawing) {
+                drawing.with_transcript(|transcript| transcript.resize(size.columns, size.rows));
+            }
+        }
         StreamEvent::Run(now) if now.id == id => {
             shown.run.try_set((**now).clone());
         }

@@ -12,6 +12,7 @@
 //! | `unbegun.json` | supervisor | what was `begun.json`, taken back: the system refused to start the program, and it may be tried again |
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
+//! | `sizes` | supervisor | which sizes the terminal has had, and from which byte of the spool on: `sizes.rs` |
 //! | `spool` | supervisor | every byte that the program wrote |
 //! | `digests` | supervisor | the digest of those bytes, at one position after the other: `checkpoints.rs` |
 //! | `end.json` | supervisor | how it ended, how long the spool is, and the digest of what is in it |
@@ -231,6 +232,10 @@ impl RunFolder {
 
     pub(super) fn typed(&self) -> PathBuf {
         self.0.join("typed")
+    }
+
+    pub(super) fn sizes(&self) -> PathBuf {
+        self.0.join("sizes")
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -12,6 +12,7 @@ use super::{
     process,
     requests::RunRequests,
     reserve::CancelReserve,
+    sizes,
     start_error::StartError,
     table::RunnerTable,
     waits::StartWaits,
@@ -115,6 +116,8 @@ struct Progress {
     position: u64,
     /// Whether that is what the program wrote.
     watch: Watch,
+    /// How many sizes of the terminal are in the log.
+    sizes: u64,
     started: bool,
     /// What is committed of it.
     reached: Option<Reached>,
@@ -170,7 +173,8 @@ impl Follower {
         self.check_place()?;
         let (position, log) = self.store.digest(self.run).await?;
         let watch = Watch::new(log, run.damage);
-        let mut progress = Progress { position, watch, started: run.status == RunStatus::Running, reached: None };
+        let sizes = self.store.sizes(self.run).await?;
+        let mut progress = Progress { position, watch, sizes, started: run.status == RunStatus::Running, reached: None };
         if self.is_copy(&run)? {
             return self.leave_alone(&run, progress).await;
         }
@@ -278,7 +282,9 @@ impl Follower {
     async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
         let (folder, position, all) = (self.folder.clone(), progress.position, until.is_some());
         let left = until.map_or(CHUNK, |until| usize::try_from(until.saturating_sub(position)).unwrap_or(CHUNK));
-        let mut look = spawn_blocking(move || look(&folder, position, left.min(CHUNK))).await??;
+        // The sizes after the bytes: one that stands among these is there by then.
+        let read = move || Ok::<_, io::Error>((look(&folder, position, left.min(CHUNK))?, sizes::read(&folder)?));
+        let (mut look, sizes) = spawn_blocking(read).await??;
         // The start is written before any output. Looked for after the output was read, it is there and is logged first.
         if !progress.started
             && let Some(started) = self.folder.started()?
@@ -289,17 +295,28 @@ impl Follower {
         self.take_reached(progress).await?;
         let mut bytes = std::mem::take(&mut look.bytes);
         let full = bytes.len() == CHUNK;
-        if full || !all {
+        let next = usize::try_from(progress.sizes).ok().and_then(|next| sizes.get(next));
+        let next = next.and_then(|size| Some((size, usize::try_from(size.at.saturating_sub(position)).ok()?)));
+        let resized = next.filter(|(_, before)| *before <= bytes.len());
+        if let Some((_, before)) = resized {
+            bytes.truncate(before);
+        }
+        if full || !all || resized.is_some() {
             bytes.truncate(whole_characters(&bytes));
         }
         let is_empty = bytes.is_empty();
+        if let Some((size, _)) = resized.filter(|_| is_empty) {
+            self.store.run_resized(self.run, progress.sizes, size.columns, size.rows).await?;
+            progress.sizes += 1;
+            return Ok(true);
+        }
         if !is_empty {
             let position = position + bytes.len() as u64;
             progress.watch.committed(self.store.append_hashed(self.run, Bytes::from(bytes), position).await?);
             progress.position = position;
         }
         progress.watch.compare(&self.store, self.run, &self.folder, &look, progress.position).await?;
-        Ok(!is_empty && (full || all))
+        Ok(!is_empty && (full || all || resized.is_some()))
     }
 
     /// Takes how far the end has come that was asked for.

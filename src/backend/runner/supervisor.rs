@@ -18,6 +18,7 @@ use super::{
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     limits::{LimitReached, RunLimits},
     process,
+    sizes::TerminalSizes,
     start_error::StartError,
 };
 use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
@@ -127,6 +128,7 @@ fn hold(folder: &Path) -> Result<(), StartError> {
                 told,
                 followers,
                 typing: Typing::default(),
+                sizes: TerminalSizes::default(),
                 stop: None,
                 requests: 0,
                 clock,
@@ -184,6 +186,7 @@ struct Supervision {
     told: mpsc::Receiver<News>,
     followers: Followers,
     typing: Typing,
+    sizes: TerminalSizes,
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
@@ -304,6 +307,11 @@ impl Supervision {
         if self.spool.flush()? {
             self.followers.poke();
         }
+        // A size stands behind all that has been read.
+        if let Some((columns, rows)) = self.sizes.apply(&self.folder, self.spool.length())? {
+            self.running.resize(columns, rows);
+            self.followers.poke();
+        }
         Ok(())
     }
 
@@ -366,8 +374,9 @@ impl Supervision {
     }
 
     fn take_typed(&mut self) {
-        if let Err(error) = self.typing.take(&self.folder, &self.running) {
-            let _ = writeln!(io::stderr(), "what was typed cannot be read: {error}");
+        match self.typing.take(&self.folder) {
+            Ok(size) => self.sizes.request(size),
+            Err(error) => drop(writeln!(io::stderr(), "what was typed cannot be read: {error}")),
         }
         self.typing.write(&self.running);
     }

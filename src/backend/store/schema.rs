@@ -28,6 +28,7 @@ fn migrations() -> Migrator {
         simple(5, "rich_text", include_str!("../../../migrations/0005_rich_text.sql")),
         simple(6, "identity", include_str!("../../../migrations/0006_identity.sql")),
         simple(8, "program_digest", include_str!("../../../migrations/0008_program_digest.sql")),
+        simple(9, "sizes", include_str!("../../../migrations/0009_sizes.sql")),
     ])
 }
 

@@ -11,6 +11,7 @@ use super::{
     rich_texts,
     rows::{self, find_run, find_task, run_columns},
     runs::output,
+    sizes,
     tasks::{count_tasks, find_tasks},
 };
 use crate::domain::{
@@ -57,8 +58,10 @@ impl Store {
             for row in sqlx::query(sql).bind(rows::id(&task.id.0)).fetch_all(&mut *snapshot).await? {
                 let run = rows::run(&row)?;
                 if !run.status.is_final() && run.bytes > 0 {
-                    let (_, bytes) = tail(&mut snapshot, rows::run_number(&row)?, run.bytes, TAIL).await?;
-                    tails.push(RunTail { run: run.id, text: String::from_utf8_lossy(&bytes).into_owned() });
+                    let number = rows::run_number(&row)?;
+                    let (start, bytes) = tail(&mut snapshot, number, run.bytes, TAIL).await?;
+                    let (text, sizes) = sizes::place(start, &bytes, sizes::of_run(&mut snapshot, number).await?);
+                    tails.push(RunTail { run: run.id, text, sizes });
                 }
                 runs.push(run);
             }
@@ -172,14 +175,8 @@ async fn words(connection: &mut SqliteConnection, sql: &'static str) -> Result<V
 async fn console(connection: &mut SqliteConnection, cursor: &Cursor, number: i64, run: Run) -> Result<ConsoleSnapshot, StoreError> {
     let (text_start, bytes) = tail(connection, number, run.bytes, ConsoleSnapshot::MAX_TEXT).await?;
     let digest_so_far = if run.status.is_final() { None } else { Some(digest_so_far(connection, number).await?.put_down()) };
-    Ok(ConsoleSnapshot {
-        cursor: cursor.clone(),
-        run,
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        text_start,
-        digest_so_far,
-        input: None,
-    })
+    let (text, sizes) = sizes::place(text_start, &bytes, sizes::of_run(connection, number).await?);
+    Ok(ConsoleSnapshot { cursor: cursor.clone(), run, text, text_start, sizes, digest_so_far, input: None })
 }
 
 /// The last bytes of a run's output, at most `most`, and how many come before them. Where there are more it begins with a line, if one

@@ -138,7 +138,7 @@ impl Group {
         seq
     }
 
-    /// Writes a task, run or end event and gives its number.
+    /// Writes a task, run, size or end event and gives its number.
     pub async fn log<T: Serialize>(&mut self, kind: EventKind, of: Subject<'_>, at: Timestamp, what: &T) -> Result<u64, StoreError> {
         let payload = json(what)?;
         let seq = self.next_seq();

@@ -3,11 +3,12 @@
 use super::*;
 use crate::domain::{
     cursor::{Cursor, Epoch},
-    event::{End, ForceLogout, Hello, Output, Ping, Reset, Shutdown, StreamEvent, TaskEvent},
+    event::{End, ForceLogout, Hello, Output, Ping, Reset, Shutdown, Size, StreamEvent, TaskEvent},
     id::{RunId, TaskId},
     run::{Run, RunStatus},
     snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, RunTail, TaskSnapshot},
     task::{Answer, Choice, Task, TaskContext},
+    terminal_size::PlacedSize,
     timestamp::Timestamp,
 };
 use proptest::prelude::*;
@@ -97,8 +98,12 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
     check::<Reset>(json!({"reason": "r", "head": 7}), &["reason", "head"]);
     check::<ForceLogout>(json!({"reason": "r"}), &["reason"]);
     check::<Shutdown>(json!({"retryMs": 300}), &["retryMs"]);
-    let (tail, held) = (json!({"run": ID, "text": "x"}), json!({"count": 0, "copiedAt": AT}));
-    check::<RunTail>(tail.clone(), &["run", "text"]);
+    let size = json!({"at": 9, "text_at": 1, "columns": 80, "rows": 24});
+    check::<PlacedSize>(size.clone(), &["at", "text_at", "columns", "rows"]);
+    check::<Size>(json!({"run": ID, "columns": 80, "rows": 24}), &["run", "columns", "rows"]);
+    let held = json!({"count": 0, "copiedAt": AT});
+    let tail = json!({"run": ID, "text": "x", "sizes": [size]});
+    check::<RunTail>(tail.clone(), &["run", "text", "sizes"]);
     check::<DashboardSnapshot>(
         json!({"cursor": "k-7", "tasks": [task()], "runs": [run()], "tails": [tail], "runners": ["shell"], "request_id": "r", "held": held}),
         &["cursor", "tasks", "runs", "tails", "runners", "request_id", "held"],
@@ -107,8 +112,9 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
         json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"], "held": held}),
         &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses", "held"],
     );
-    let console = json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "digest_so_far": "00", "input": "r"});
-    check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start"]);
+    let console =
+        json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "sizes": [size], "digest_so_far": "00", "input": "r"});
+    check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start", "sizes"]);
     check::<TaskSnapshot>(
         json!({"cursor": "k-7", "task": task(), "output_html": null, "runs": [run()], "console": console}),
         &["cursor", "task", "runs"],
@@ -197,6 +203,7 @@ fn anything() -> impl Strategy<Value = Value> {
         "tails",
         "console",
         "text_start",
+        "sizes",
         "",
     ]);
     let text = prop_oneof![Just(ID.to_owned()), Just(AT.to_owned()), Just("k-7".to_owned()), Just("running".to_owned()), ".{0,9}"];

@@ -228,6 +228,13 @@ impl History {
         }
     }
 
+    /// Takes the newest line back; none where all have been dropped.
+    pub(super) fn pop(&mut self) -> Option<Line> {
+        let line = self.lines.pop_back()?;
+        self.bytes -= line.bytes();
+        Some(line)
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -2,7 +2,7 @@
 
 use super::elapsed::Elapsed;
 use crate::{
-    domain::{cursor::Cursor, run::Run, visible_text::visible},
+    domain::{cursor::Cursor, run::Run, terminal_size::PlacedSize, visible_text::visible},
     ui::console::tail::ConsoleTail,
 };
 use leptos::prelude::*;
@@ -18,6 +18,8 @@ pub fn RunCard(
     cursor: Cursor,
     /// The last output of the run.
     text: String,
+    /// The sizes that its terminal had.
+    sizes: Vec<PlacedSize>,
 ) -> impl IntoView {
     let (id, address) = run.with_untracked(|run| (run.id, format!("/tasks/{}", run.task_id)));
     view! {
@@ -29,7 +31,7 @@ pub fn RunCard(
                 <h3><a href=address>{move || visible(&title.get())}</a></h3>
                 <Elapsed run/>
             </div>
-            <ConsoleTail run=id text cursor/>
+            <ConsoleTail run=id text sizes cursor/>
         </article>
     }
 }

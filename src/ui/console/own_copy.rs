@@ -79,7 +79,15 @@ mod tests {
             "startedAt": null, "endedAt": null, "events": 0, "bytes": bytes, "digest": null,
         }))
         .expect("a run");
-        ConsoleSnapshot { cursor: "k-1".parse().expect("a cursor"), run, text: text.into(), text_start, digest_so_far, input: None }
+        ConsoleSnapshot {
+            cursor: "k-1".parse().expect("a cursor"),
+            run,
+            text: text.into(),
+            text_start,
+            sizes: Vec::new(),
+            digest_so_far,
+            input: None,
+        }
     }
 
     fn begun(bytes: &[u8]) -> Option<String> {

@@ -3,7 +3,13 @@
 use super::rows;
 use crate::{
     api::pages::load_console,
-    domain::{cursor::Cursor, event::StreamEvent, id::RunId, terminal::Screen},
+    domain::{
+        cursor::Cursor,
+        event::StreamEvent,
+        id::RunId,
+        terminal::Screen,
+        terminal_size::{PlacedSize, screen_of},
+    },
     ui::{
         hooks::{
             effect::effect,
@@ -25,13 +31,15 @@ pub fn ConsoleTail(
     run: RunId,
     /// The end of its output.
     text: String,
+    /// The sizes that its terminal had.
+    sizes: Vec<PlacedSize>,
     /// Everything up to here is in `text`.
     cursor: Cursor,
     /// How many lines are shown.
     #[prop(default = 6)]
     lines: usize,
 ) -> impl IntoView {
-    let screen = StoredValue::new(Screen::of(&text));
+    let screen = StoredValue::new(screen_of(&text, &sizes));
     let html = LiveMarkup::new(screen.with_value(|screen| last_rows(screen, lines)));
     let live = use_live();
     let drawn = StoredValue::new(true);
@@ -48,12 +56,16 @@ pub fn ConsoleTail(
     effect(move || {
         let sink = Rc::new(Cell::new(None::<Sink>));
         let on_event = move |event: &StreamEvent, _: &Cursor| {
-            if let StreamEvent::Output(output) = event
-                && output.run == run
-            {
-                screen.try_update_value(|screen| screen.feed(&output.text));
-                draw_soon();
+            match event {
+                StreamEvent::Output(output) if output.run == run => {
+                    screen.try_update_value(|screen| screen.feed(&output.text));
+                }
+                StreamEvent::Size(size) if size.run == run => {
+                    screen.try_update_value(|screen| screen.resize(size.columns.into(), size.rows.into()));
+                }
+                _ => return,
             }
+            draw_soon();
         };
         let on_reset = {
             let sink = Rc::clone(&sink);
@@ -62,7 +74,7 @@ pub fn ConsoleTail(
                 spawn_local(async move {
                     // where there is none, the list that this stands in has its own way to start anew
                     if let Ok(snapshot) = load_console(run.to_string()).await {
-                        screen.try_set_value(Screen::of(&snapshot.text));
+                        screen.try_set_value(screen_of(&snapshot.text, &snapshot.sizes));
                         draw_soon();
                         sink.restart(snapshot.cursor);
                     }

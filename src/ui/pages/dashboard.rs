@@ -70,7 +70,7 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
     });
     let run_card = move |id: String| {
         let id: RunId = id.parse().ok()?;
-        let tail = tails.iter().find(|tail| tail.run == id).map(|tail| tail.text.clone());
+        let tail = tails.iter().find(|tail| tail.run == id).map(|tail| (tail.text.clone(), tail.sizes.clone()));
         let begun = first_heard.try_with_value(|first| first.iter().find(|(run, _)| *run == id).map(|(_, at)| at.clone())).flatten();
         let of_board = move |board: &Board| board.runs.iter().find(|run| run.id == id).cloned();
         let first = board.with_untracked(of_board)?;
@@ -81,7 +81,8 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
             named.unwrap_or_else(|| run.with(|run| first_line(&run.prompt).to_owned()))
         });
         let cursor = if tail.is_some() { cursor.clone() } else { begun.unwrap_or_else(|| cursor.clone()) };
-        Some(view! { <RunCard run title cursor text=tail.unwrap_or_default()/> }.into_any())
+        let (text, sizes) = tail.unwrap_or_default();
+        Some(view! { <RunCard run title cursor text sizes/> }.into_any())
     };
     view! {
         <h1 class="visually-hidden">"Dashboard"</h1>

@@ -9,6 +9,7 @@ use crate::backend::{
         cgroup::Cgroup,
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
+        sizes,
         start_error::StartError,
     },
     space::Resource,
@@ -28,9 +29,6 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
-
-/// The terminal's size: what most tools take for granted, with lines as long as a console on a wide screen shows.
-const SIZE: Winsize = Winsize { ws_row: 32, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
 
 /// A program that was started.
 #[derive(Debug)]
@@ -223,7 +221,8 @@ fn open_terminal(output: OwnedFd) -> io::Result<Ends> {
     modes.output_modes.remove(OutputModes::OPOST);
     modes.input_modes.insert(InputModes::IUTF8);
     rustix::termios::tcsetattr(&other_side, OptionalActions::Now, &modes)?;
-    rustix::termios::tcsetwinsize(&other_side, SIZE)?;
+    let (columns, rows) = sizes::FIRST;
+    rustix::termios::tcsetwinsize(&other_side, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
     unblock(&output)?;
     Ok(Ends { output, input: Stdio::from(other_side.try_clone()?), other_side })
 }
