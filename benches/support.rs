@@ -36,9 +36,9 @@ pub fn folder() -> anyhow::Result<TempDir> {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).context("no folder for the bench's data")
 }
 
-/// A store of its own in that folder.
+/// A store of its own in that folder, as a server has it.
 pub async fn store(folder: &Path) -> anyhow::Result<Store> {
-    Ok(Store::open(&folder.join("kontasks.db"), Clock::system()).await?)
+    Ok(Store::open_in(folder, &folder.join("kontasks.db"), Clock::system()).await?)
 }
 
 /// A run that output can be appended to.

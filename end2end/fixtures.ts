@@ -1,5 +1,5 @@
 // What every spec starts from: its own server, a page that may not complain, and that page signed in.
-import { expect, test as base, type Browser, type BrowserContextOptions, type Page } from "@playwright/test";
+import { expect, test as base, type APIRequestContext, type Browser, type BrowserContextOptions, type Page } from "@playwright/test";
 import { Proxy } from "./support/proxy";
 import { Server } from "./support/server";
 
@@ -71,8 +71,15 @@ export async function signInElsewhere(browser: Browser, server: Server, options:
   return context.newPage();
 }
 
-/** Takes the link as a browser does, into the cookie jar that the page shares, and leaves no page in the cache. */
-export async function signIn(request: { get(url: string, options: object): Promise<{ status(): number }> }, link: string): Promise<void> {
-  const answer = await request.get(link, { maxRedirects: 0 });
+/** Submits the form of the link's page, into the cookie jar that the page shares, and leaves no page in the cache. */
+export async function signIn(request: Pick<APIRequestContext, "post">, link: string): Promise<void> {
+  const { origin, pathname, searchParams } = new URL(link);
+  const answer = await request.post(origin + pathname, { form: Object.fromEntries(searchParams), maxRedirects: 0 });
   expect(answer.status(), "the sign-in link").toBe(303);
+}
+
+/** Opens the link as a person does, and presses the button that its page has. */
+export async function openLink(page: Page, link: string): Promise<void> {
+  await page.goto(link);
+  await page.getByRole("button", { name: "Sign in" }).click();
 }

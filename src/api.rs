@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod error;
+pub mod form_token;
 pub mod packed;
 pub mod pages;
 pub mod runs;

@@ -3,13 +3,13 @@
 use crate::{
     domain::theme::Theme,
     ui::{
-        components::header::Header,
+        components::{form_token::FormTokenMeta, header::Header},
         hooks::live::provide_live,
+        markup::{MetaTags, SiteTitle, provide_meta_context},
         pages::{board::BoardRoute, dashboard::DashboardPage, not_found::NotFoundPage, run::RunRoute, task::TaskRoute},
     },
 };
 use leptos::prelude::*;
-use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     Lazy, SsrMode,
     components::{FlatRoutes, Route, Router},
@@ -23,6 +23,7 @@ pub fn shell(options: LeptosOptions, theme: Theme) -> impl IntoView {
         <html lang="en" data-theme=theme.attribute()>
             <head>
                 <DocumentHead options=options.clone() theme/>
+                <FormTokenMeta/>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>
@@ -56,7 +57,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     provide_live();
     view! {
-        <Title formatter=|page: String| if page.is_empty() { "Kontasks".to_owned() } else { format!("{page} · Kontasks") }/>
+        <SiteTitle/>
         <Router>
             <a class="skip-link" href="#main">"Skip to content"</a>
             <Header/>

@@ -6,10 +6,14 @@ pub mod config;
 mod context;
 pub mod data_dir;
 pub mod drafts;
+pub mod environment;
+pub mod identity;
 pub mod open_files;
+pub mod private_files;
 pub mod rich_text;
 pub mod runner;
 pub mod space;
 pub mod store;
+pub mod umask;
 
 pub use context::Backend;

@@ -3,4 +3,5 @@
 pub mod components;
 pub mod console;
 pub mod hooks;
+pub mod markup;
 pub mod pages;

@@ -47,8 +47,22 @@ fn ask(address: &str, path: &str) -> String {
     answer
 }
 
-fn path_of<'l>(link: &'l str, address: &str) -> &'l str {
-    link.strip_prefix(&format!("http://{address}")).expect("a link to this server")
+/// Opens a link to this server and submits the form that its page shows.
+fn sign_in(address: &str, link: &str) -> String {
+    let path = link.strip_prefix(&format!("http://{address}")).expect("a link to this server");
+    ask(address, path);
+    let (path, form) = path.split_once('?').expect("a token");
+    post(address, path, form)
+}
+
+/// Posts a form.
+fn post(address: &str, path: &str, form: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connects");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{form}", form.len()).expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reads");
+    answer
 }
 
 fn refusal(command: &mut Command) -> String {
@@ -64,13 +78,13 @@ fn it_says_where_it_is_and_how_to_get_in() {
     // Serving is what happens without a word.
     let server = start(kontasks(data.path()).args(["--addr", "127.0.0.1:0"]));
     assert!(ask(&server.address, "/").starts_with("HTTP/1.1 401"));
-    assert!(ask(&server.address, path_of(&server.link, &server.address)).starts_with("HTTP/1.1 303"));
-    assert!(ask(&server.address, path_of(&server.link, &server.address)).starts_with("HTTP/1.1 401"));
+    assert!(sign_in(&server.address, &server.link).starts_with("HTTP/1.1 303"));
+    assert!(sign_in(&server.address, &server.link).starts_with("HTTP/1.1 401"));
 
     let another = kontasks(data.path()).arg("sign-in-link").output().expect("runs");
     assert!(another.status.success(), "{}", String::from_utf8_lossy(&another.stderr));
     let link = String::from_utf8(another.stdout).expect("text");
-    assert!(ask(&server.address, path_of(link.trim(), &server.address)).starts_with("HTTP/1.1 303"));
+    assert!(sign_in(&server.address, link.trim()).starts_with("HTTP/1.1 303"));
 
     let words = refusal(kontasks(data.path()).args(["serve", "--addr", "127.0.0.1:0"]));
     assert!(words.contains("in use") && words.contains(&server.address) && words.contains(&server.child.id().to_string()), "{words}");
@@ -132,13 +146,7 @@ fn set_password(data: &Path, arguments: &[&str], line: &str) -> Output {
 }
 
 fn enter(address: &str, password: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("connects");
-    let form = format!("password={}", password.replace(' ', "+"));
-    let head = format!("POST /sign-in HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
-    write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{form}", form.len()).expect("writes");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("reads");
-    answer
+    post(address, "/sign-in", &format!("password={}", password.replace(' ', "+")))
 }
 
 #[test]

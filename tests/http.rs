@@ -151,13 +151,14 @@ async fn a_run_says_which_browser_has_cancelled_it() {
     let server = start().await;
     let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
     let link = server.link().await;
-    let cookie = server.anonymous(Method::GET, &link).with("user-agent", firefox).send().await.cookie();
+    let cookie = server.link_form(&link).with("user-agent", firefox).send().await.cookie();
     let made = server.post("/api/v1/runs", json!({ "prompt": "echo begun; sleep 60" })).await.json();
     let id = made["run"]["id"].as_str().expect("an id");
     let mut events = server.call(Method::GET, &format!("/api/v1/runs/{id}/events")).events().await;
     events.find("output").await;
     let form = server.browse(Method::POST, "/actions/cancel-run", &cookie).with("accept", "text/html");
-    let answer = form.body("application/x-www-form-urlencoded", format!("run_id={id}")).send().await;
+    let token = server.form_token(&cookie).await;
+    let answer = form.body("application/x-www-form-urlencoded", format!("run_id={id}&form_token={token}")).send().await;
     assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text());
     events.find("end").await;
     assert_eq!(server.get(&format!("/api/v1/runs/{id}")).await.json()["reason"], "by Firefox on Linux");

@@ -21,7 +21,10 @@ impl Server {
 
     /// Posts a form as a browser does.
     async fn submit(&self, path: &str, cookie: &str, form: &str) -> Answer {
-        self.browse(Method::POST, path, cookie).with("accept", "text/html").body(FORM, form.to_owned()).send().await
+        let call = self.browse(Method::POST, path, cookie).with("accept", "text/html");
+        // Whoever is not signed in has no page to send it from.
+        let token = if self.status_of(cookie).await == StatusCode::OK { self.form_token(cookie).await } else { String::new() };
+        call.body(FORM, format!("{form}&form_token={token}")).send().await
     }
 
     /// The page that a posted form leads to.
@@ -34,7 +37,7 @@ impl Server {
     }
 
     async fn sign_in_as(&self, user_agent: &[u8]) -> String {
-        self.anonymous(Method::GET, &self.link().await).with_bytes("user-agent", user_agent).send().await.cookie()
+        self.link_form(&self.link().await).with_bytes("user-agent", user_agent).send().await.cookie()
     }
 
     /// A stream of the board, greeted.

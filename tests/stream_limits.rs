@@ -43,7 +43,7 @@ async fn signing_out_ends_the_streams_of_that_browser_and_no_other() {
     let (mine, other) = (server.sign_in().await, server.sign_in().await);
     let (mut first, mut second, mut others) = (server.board(&mine).await, server.board(&mine).await, server.board(&other).await);
     let begin = Instant::now();
-    assert_eq!(server.browse(Method::POST, "/sign-out", &mine).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(server.sign_out(&mine).await.status, StatusCode::SEE_OTHER);
     for stream in [&mut first, &mut second] {
         let last = stream.next().await.expect("a last word");
         assert_eq!(

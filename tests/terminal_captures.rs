@@ -103,3 +103,41 @@ fn nested_bars_and_tables_of_python() {
 fn colours_and_cursor_movements_of_the_shell() {
     same_as_the_emulator("shell");
 }
+
+/// One of the cases of `resized.json`: sizes and texts, and the lines that are shown in the end.
+#[derive(serde::Deserialize)]
+struct Resized {
+    steps: Vec<Step>,
+    lines: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Step {
+    Text { text: String },
+    Size { columns: usize, rows: usize },
+}
+
+#[test]
+fn windows_that_get_other_sizes() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/terminal/resized.json");
+    let cases: Vec<Resized> = serde_json::from_str(&fs::read_to_string(file).expect("the cases")).expect("JSON");
+    let mut differ = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let mut screen = Screen::default();
+        for step in &case.steps {
+            match step {
+                Step::Text { text } => screen.feed(text),
+                Step::Size { columns, rows } => screen.resize(*columns, *rows),
+            }
+        }
+        let mut shown: Vec<String> = (0..screen.lines()).map(|n| screen.line(n).expect("kept").text().trim_end().to_owned()).collect();
+        while shown.last().is_some_and(String::is_empty) {
+            shown.pop();
+        }
+        if shown != case.lines {
+            differ.push(format!("case {number}:\n  ours   {shown:?}\n  xterm  {:?}", case.lines));
+        }
+    }
+    assert!(differ.is_empty(), "{} of {} differ\n{}", differ.len(), cases.len(), differ[..differ.len().min(4)].join("\n"));
+}

@@ -180,6 +180,94 @@ fn every_file_says_what_it_is_and_stays_one_concept() {
     fail_on(offences, "a file opens by saying what it is, and holds one concept");
 }
 
+/// The door by which text gets into a document past Leptos' own escaping.
+const DOOR: &str = "src/ui/markup.rs";
+
+/// What would go past the door, and who may have it beside the door itself.
+const PAST_THE_DOOR: [(&str, &[&str]); 13] = [
+    // It writes titles, meta elements and attributes of the document without escaping them.
+    ("leptos_meta", &[]),
+    // What fills an element with markup, in a view and in the browser's own words.
+    ("inner_html", &[]),
+    ("set_inner_html", &[]),
+    ("outer_html", &[]),
+    ("set_outer_html", &[]),
+    ("insert_adjacent_html", &[]),
+    ("create_contextual_fragment", &[]),
+    ("parse_from_string", &[]),
+    ("write_1", &[]),
+    ("srcdoc", &[]),
+    // Leptos' elements that are markup as a whole, and axum's document without any rules.
+    ("InertElement", &[]),
+    ("Html", &[]),
+    // The one place where sanitised output is shown.
+    ("sanitized", &["src/ui/pages/task.rs"]),
+];
+
+/// What is below knows no documents; of HTML that a task brings, `backend/rich_text.rs` makes less, and nothing new.
+fn makes_documents(path: &str) -> bool {
+    layer_of(path).is_some_and(|layer| !["domain", "backend"].contains(&layer.name))
+}
+
+/// Whether the text between quotes has a tag, a comment or a declaration in it. Comments in code are gone before.
+fn holds_a_tag(line: &str) -> bool {
+    let (mut in_text, mut previous, mut escaped) = (false, ' ', false);
+    for c in line.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' if previous != '\'' => in_text = !in_text,
+            _ if in_text && previous == '<' && (c.is_ascii_alphabetic() || c == '/' || c == '!') => return true,
+            _ => {}
+        }
+        previous = c;
+    }
+    false
+}
+
+#[test]
+fn text_becomes_markup_in_one_place() {
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| source.path != DOOR && makes_documents(&source.path)) {
+        for (number, line) in &source.code {
+            let past = PAST_THE_DOOR.iter().filter(|(word, may)| mentions(line, word) && !may.contains(&source.path.as_str()));
+            offences.extend(past.map(|(word, _)| format!("{}:{number}: {word}", source.path)));
+            if holds_a_tag(line) {
+                offences.push(format!("{}:{number}: markup in a text", source.path));
+            }
+        }
+    }
+    fail_on(offences, "text becomes markup in src/ui/markup.rs only, and views are what Leptos escapes");
+}
+
+#[test]
+fn every_form_that_posts_carries_the_form_token() {
+    let mut offences = Vec::new();
+    // The sign-in stands before there is a session.
+    for source in sources().iter().filter(|source| source.path != "src/ui/pages/sign_in.rs") {
+        let count = |words: &str| source.code.iter().map(|(_, line)| line.matches(words).count()).sum::<usize>();
+        let (forms, tokens) = (count("<ActionForm") + count("method=\"post\""), count("<FormToken/>"));
+        if forms != tokens {
+            offences.push(format!("{}: {forms} forms and {tokens} tokens", source.path));
+        }
+    }
+    fail_on(offences, "each form that posts has <FormToken/> in it");
+}
+
+#[test]
+fn a_server_function_reads_by_get_or_carries_the_form_token() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for (number, line) in source.code.iter().filter(|(_, line)| line.contains("#[server(prefix")) {
+            let reads = line.contains("input = GetUrl") && source.path == "src/api/pages.rs";
+            if !reads && !line.contains("client = FormClient") {
+                offences.push(format!("{}:{number}: {line}", source.path));
+            }
+        }
+    }
+    fail_on(offences, "a server function that changes something is sent by FormClient; what is read by GET changes nothing");
+}
+
 #[test]
 fn the_rules_see_what_they_forbid() {
     assert_eq!(named_modules("use crate::{backend::store::Store, domain::run::Run};"), ["backend", "domain"]);
@@ -189,4 +277,13 @@ fn the_rules_see_what_they_forbid() {
     assert!(!mentions("use leptos_axum::x;", "leptos"));
     let text = "//! A file.\nfn a() {}\n// .unwrap()\n#[cfg(test)]\nmod tests { fn b() { None::<u8>.unwrap(); } }\n";
     assert_eq!(code_lines(text), [(2, "fn a() {}".to_owned())]);
+    for line in [r#"let x = format!("<a href={y}>");"#, r#"html.push_str("</b>");"#, r#"x("a \"<!-- b");"#, r#"f('"', "<b");"#] {
+        assert!(holds_a_tag(line), "{line}");
+    }
+    for line in [r#"view! { <p class="a">"1 < 2"</p> }"#, r#"let x: Vec<u8> = f("a");"#, r#"find(['<', '"', '>']); let y: Vec<u8>"#] {
+        assert!(!holds_a_tag(line), "{line}");
+    }
+    assert!(mentions(r#"<div inner_html=html></div>"#, "inner_html") && mentions("element.set_inner_html(&html);", "set_inner_html"));
+    assert!(mentions("use leptos_meta::{Meta, Title};", "leptos_meta") && mentions("axum::response::Html(page)", "Html"));
+    assert!(!mentions("output_html.map(x)", "Html") && mentions("Markup::sanitized(x)", "sanitized"));
 }

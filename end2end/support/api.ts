@@ -18,6 +18,8 @@ export interface Task {
   status: string;
   answer?: { value: string };
 }
+/** An `output` event, or a `size` event. */
+export type Written = { text: string } | { columns: number; rows: number };
 export interface Reply {
   status: number;
   headers: http.IncomingHttpHeaders;
@@ -90,6 +92,12 @@ export class Api {
     const reply = await this.call("GET", `/api/v1/runs/${id}/output`);
     if (reply.status !== 200) throw new Error(`output: ${reply.status} ${reply.text}`);
     return reply.text;
+  }
+
+  /** What an ended run wrote and which sizes its terminal got, in the order of the log. */
+  async written(id: string): Promise<Written[]> {
+    const { events } = await this.streamUntil(`/api/v1/runs/${id}/events`, "end");
+    return events.filter(({ name }) => name === "output" || name === "size").map(({ data }) => JSON.parse(data) as Written);
   }
 
   /** A stream's events up to the first one of the given name. */

@@ -1,5 +1,7 @@
-// The reference for what a console shows: xterm.js, an independent terminal, fed the very bytes that the run wrote.
+// The reference for what a console shows: xterm.js, an independent terminal, fed what the run wrote and given the sizes that its
+// terminal got.
 import { Terminal } from "@xterm/headless";
+import type { Written } from "./api";
 
 export interface Shown {
   /** The screen with everything that scrolled off it, wrapped lines joined, without the blank end. */
@@ -8,10 +10,16 @@ export interface Shown {
   coloured: { line: number; text: string }[];
 }
 
-/** What a terminal of 120 columns shows at the end. A line feed begins a line, as it does on every terminal that a program finds. */
-export async function inTerminal(bytes: string): Promise<Shown> {
-  const terminal = new Terminal({ cols: 120, rows: 32, scrollback: 100_000, convertEol: true, allowProposedApi: true });
-  await new Promise<void>((done) => terminal.write(bytes, done));
+/**
+ * What a terminal shows at the end that begins with 120 columns and 32 rows. A line feed begins a line, as it does on every terminal
+ * that a program finds.
+ */
+export async function inTerminal(written: Written[]): Promise<Shown> {
+  const terminal = new Terminal({ cols: 120, rows: 32, scrollback: 100_000, convertEol: true, allowProposedApi: true, reflowCursorLine: true });
+  for (const step of written) {
+    if ("text" in step) await new Promise<void>((done) => terminal.write(step.text, done));
+    else terminal.resize(step.columns, step.rows);
+  }
   const buffer = terminal.buffer.active;
   const lines: string[] = [];
   const coloured: { line: number; text: string }[] = [];

@@ -38,6 +38,11 @@ export class ToldRun {
     fs.writeSync(this.words, words.join(""));
   }
 
+  /** Tells it to write a line of those words, which is not counted. */
+  say(words: string): void {
+    fs.writeSync(this.words, `${words}\n`);
+  }
+
   /** Tells it to end, and waits until it has; what the server has of it. */
   async end(): Promise<string> {
     fs.writeSync(this.words, "end\n");

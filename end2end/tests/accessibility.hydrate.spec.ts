@@ -35,5 +35,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByLabel("Password").press("Enter");
     await expect(page.getByRole("alert")).toBeVisible();
     await check("sign-in-password");
+    await page.goto((await server.command("sign-in-link", "--data", server.data)).stdout.trim());
+    await check("sign-in-link");
   });
 }

@@ -1,5 +1,6 @@
 // What a person has typed and not sent yet outlives the page: a reload, a sign-in, a new version of the server.
 import { expect, LOST, signIn, test } from "../fixtures";
+import { formToken } from "../support/forms";
 import { arrived, live } from "../support/pages";
 
 const TEXT = "echo one\necho two, not sent yet";
@@ -25,8 +26,9 @@ test("signed out while typing: the page says so, and after signing in the text i
   const box = page.getByLabel("Prompt");
   await box.fill(TEXT);
   const cookies = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+  const token = await formToken(context.request, server.url);
   const begin = Date.now();
-  const elsewhere = await fetch(`${server.url}/sign-out`, { method: "POST", headers: { cookie: cookies, origin: server.url }, redirect: "manual" });
+  const elsewhere = await fetch(`${server.url}/sign-out`, { method: "POST", headers: { cookie: cookies, origin: server.url, ...token }, redirect: "manual" });
   expect(elsewhere.status).toBe(303);
   await expect(page.locator("[data-connection]")).toContainText(/signed out/i);
   expect(Date.now() - begin, "milliseconds until the page said so").toBeLessThan(2_000);

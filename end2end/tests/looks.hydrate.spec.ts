@@ -40,6 +40,8 @@ for (const width of [1440, 390]) {
       await page.getByLabel("Password").press("Enter");
       await expect(page.getByRole("alert")).toBeVisible();
       await shoot("sign-in-password");
+      await page.goto((await server.command("sign-in-link", "--data", server.data)).stdout.trim());
+      await shoot("sign-in-link");
     });
   }
 }

@@ -1,7 +1,7 @@
 // A device that loses its network: the page says so and asks for nothing, and goes on as soon as there is a network again. A board on this
 // very machine needs none.
 import type { Page } from "@playwright/test";
-import { expect, LOST, test } from "../fixtures";
+import { LOST, expect, openLink, test } from "../fixtures";
 import { stopClock, takeClock } from "../support/clock";
 import { allLines, line, live, loadedSnapshots, theConsole } from "../support/pages";
 import type { Proxy } from "../support/proxy";
@@ -39,7 +39,7 @@ test.use({
 async function open(page: Page, proxy: Proxy, signInLink: string): Promise<string> {
   const url = `http://${NAME}:${new URL(proxy.url).port}`;
   const { pathname, search } = new URL(signInLink);
-  await page.goto(url + pathname + search);
+  await openLink(page, url + pathname + search);
   await expect(page).toHaveURL(`${url}/`);
   return url;
 }

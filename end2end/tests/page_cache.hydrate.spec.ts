@@ -4,6 +4,7 @@
 // as on a page that came by a name and without TLS.
 import type { BrowserContext, Page } from "@playwright/test";
 import { expect, LOST, test } from "../fixtures";
+import { signOut } from "../support/forms";
 import { allLines, line, live, loadedSnapshots, theConsole } from "../support/pages";
 import { ToldRun } from "../support/told";
 
@@ -97,7 +98,7 @@ test("signed out meanwhile: a page that comes back says so", async ({ signedIn: 
   await page.goto(proxy.url);
   await live(page);
   await leave(page);
-  await context.request.post(`${server.url}/sign-out`, { headers: { origin: server.url }, maxRedirects: 0 });
+  await signOut(context.request, server.url);
   await back(page, `${proxy.url}/`);
   await expect(page.locator("[data-connection]")).toContainText(/signed out/i);
   expect(proxy.openStreams).toBe(0);

@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { Page } from "@playwright/test";
-import { LOST, expect, test as base } from "../fixtures";
+import { LOST, expect, openLink, signIn, test as base } from "../fixtures";
 import { allLines, arrived, line, live, loadedSnapshots, theConsole } from "../support/pages";
 import { documented, type Kind, RESOLVER_RULES, RealProxy } from "../support/real_proxy";
 import type { Server } from "../support/server";
@@ -36,7 +36,7 @@ const numbered = (count: number) => Array.from({ length: count }, (_, index) => 
 
 /** Opens the link that the server printed, under the proxy's address. */
 async function signInThrough(page: Page, url: string, server: Server): Promise<void> {
-  await page.goto(server.signInLink.replace(server.url, url));
+  await openLink(page, server.signInLink.replace(server.url, url));
   await expect(page).toHaveURL(`${url}/`);
 }
 
@@ -102,7 +102,13 @@ for (const kind of ["nginx", "haproxy"] as const) {
 test.describe("a name that the server was not told", () => {
   test("nginx hides it: what a page submits is refused, with the line that is missing", async ({ page, realProxy: proxy, server, expectedErrors }) => {
     expectedErrors.push(WITHOUT_TLS, /status of 403/);
-    await signInThrough(page, proxy.url, server);
+    await openLink(page, server.signInLink.replace(server.url, proxy.url));
+    await expect(page.locator("body")).toContainText(/add the line\s+hosts = \[.*\]\s+to kontasks\.toml/);
+    // Signed in all the same, as by a proxy that was told later.
+    await signIn(page.context().request, server.signInLink);
+    const [session] = await page.context().cookies(server.url);
+    await page.context().addCookies([{ name: session?.name ?? "", value: session?.value ?? "", url: proxy.url }]);
+    await page.goto(proxy.url);
     await page.getByLabel("Prompt").fill("touch harm");
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await expect(page.getByRole("alert")).toContainText(/add the line\s+hosts = \[.*\]\s+to kontasks\.toml/);

@@ -1,6 +1,7 @@
 // Several tabs of one browser: they share one stream, whichever of them holds it and whatever becomes of that one.
 import type { BrowserContext, Page } from "@playwright/test";
 import { expect, test } from "../fixtures";
+import { signOut } from "../support/forms";
 import { allLines, line, live, loadedSnapshots, theConsole } from "../support/pages";
 import type { Proxy } from "../support/proxy";
 
@@ -158,7 +159,7 @@ test("all tabs say when the server is gone, and come back with it", async ({ sig
 test("signed out in one tab is said in all", async ({ signedIn: _, context, server }) => {
   const tabs = new Tabs(context);
   for (let count = 0; count < 3; count++) await tabs.open(server.url);
-  await context.request.post(`${server.url}/sign-out`, { headers: { origin: server.url }, maxRedirects: 0 });
+  await signOut(context.request, server.url);
   for (const page of tabs.pages) await expect(page.locator("[data-connection]")).toContainText(/signed out/i);
 });
 

@@ -34,10 +34,11 @@ pub async fn caller() -> Result<String, ApiError> {
         tracing::error!("a server function ran without the caller in its context");
         return Err(ApiError::Failed);
     };
-    auth.name_of(&caller).await.map_err(|error| {
-        tracing::error!("who asks cannot be told: {error}");
-        ApiError::Failed
-    })
+    // A database that cannot say who it is is no reason not to hear them.
+    Ok(auth.name_of(&caller).await.unwrap_or_else(|error| {
+        tracing::warn!("who asks cannot be told: {error}");
+        "somebody who was signed in".to_owned()
+    }))
 }
 
 /// Says the error by the status of the answer as well, be it a page or JSON.
@@ -97,6 +98,7 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict(Conflict::RunEnded { .. }) => ApiError::AlreadyEnded,
             StoreError::Conflict(conflict) => ApiError::Refused { status: 409, detail: capitalised(&conflict.to_string()) },
             StoreError::Invalid(invalid) => invalid.into(),
+            StoreError::Gone | StoreError::Damaged => ApiError::Refused { status: 503, detail: capitalised(&error.to_string()) },
             StoreError::Full => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             StoreError::Closed => {
                 ApiError::Refused { status: 503, detail: "The server is shutting down. Try again in a moment.".to_owned() }
@@ -114,6 +116,9 @@ impl From<RunnerError> for ApiError {
         match error {
             RunnerError::Invalid(invalid) => invalid.into(),
             RunnerError::NotFound => ApiError::NoSuchRun,
+            RunnerError::NoRoom(shortage) if !shortage.is_of_room() => {
+                ApiError::Refused { status: 503, detail: capitalised(&error.to_string()) }
+            }
             RunnerError::NoRoom(_) => ApiError::Refused { status: 507, detail: capitalised(&error.to_string()) },
             RunnerError::AlreadyEnded => ApiError::AlreadyEnded,
             RunnerError::NotStarted | RunnerError::NoTerminal(_) => ApiError::Refused { status: 409, detail: error.to_string() },

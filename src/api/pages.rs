@@ -87,7 +87,7 @@ impl Read for DashboardData {
 pub struct TaskData {
     /// What it shows; the task without its output, which is there sanitised.
     pub snapshot: TaskSnapshot,
-    /// The task as JSON, with its output as it was given.
+    /// The task as JSON, with its output as it was given; what would not be seen of it stands as an escape.
     pub raw: String,
     /// What could not be done on the page before.
     pub notice: Option<Notice>,
@@ -108,8 +108,8 @@ pub async fn fetch_page(
 ) -> Result<Packed, ApiError> {
     use crate::{
         api_context::{backend, input_id, noticed, with_status},
-        backend::{rich_text::sanitize, space::Shortage},
-        domain::snapshot::ConsoleSnapshot,
+        backend::space::Shortage,
+        domain::{snapshot::ConsoleSnapshot, visible_text::visible_json},
     };
 
     let backend = backend()?;
@@ -117,7 +117,8 @@ pub async fn fetch_page(
     let loaded = async {
         match page.as_str() {
             "dashboard" => {
-                let snapshot = backend.store.dashboard().await?;
+                let mut snapshot = backend.store.dashboard().await?;
+                snapshot.runs.iter_mut().for_each(|run| backend.runners.complete(run));
                 let request_id = uuid::Uuid::now_v7().to_string();
                 let snapshot = DashboardSnapshot { runners: backend.runners.names(), request_id, ..snapshot };
                 Packed::of(&DashboardData { snapshot, notice: noticed(&backend, &notice) })
@@ -125,16 +126,18 @@ pub async fn fetch_page(
             "board" => Packed::of(&backend.store.board(&filter).await?),
             "task" => {
                 let mut snapshot = backend.store.task_snapshot(id.parse().map_err(|_| ApiError::NoSuchTask)?).await?;
+                snapshot.runs.iter_mut().for_each(|run| backend.runners.complete(run));
                 if let Some(console) = &mut snapshot.console {
+                    backend.runners.complete(&mut console.run);
                     console.input = input_id(&backend, &console.run);
                 }
-                let raw = serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?;
-                let output_html = snapshot.task.context.output.as_deref().map(sanitize);
-                let snapshot = TaskSnapshot { output_html, task: snapshot.task.without_output(), ..snapshot };
+                let raw = visible_json(&serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?);
+                let snapshot = TaskSnapshot { task: snapshot.task.without_output(), ..snapshot };
                 Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
             }
             "console" => {
-                let snapshot = backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?;
+                let mut snapshot = backend.store.console(id.parse().map_err(|_| ApiError::NoSuchRun)?).await?;
+                backend.runners.complete(&mut snapshot.run);
                 Packed::of(&ConsoleSnapshot { input: input_id(&backend, &snapshot.run), ..snapshot })
             }
             _ => Err(ApiError::OtherBuild),
@@ -163,7 +166,7 @@ mod tests {
         });
         let snapshot = json!({"cursor": "k-7", "task": task, "output_html": "<p>x</p>", "runs": [], "console": null});
         check::<TaskData>(json!({"snapshot": snapshot, "raw": "{}", "notice": notice}), &["snapshot", "raw"]);
-        let snapshot = json!({"cursor": "k-7", "tasks": [task], "runs": [], "tails": [], "runners": [], "request_id": "r"});
+        let snapshot = json!({"cursor": "k-7", "tasks": [task], "runs": [], "tails": [], "runners": [], "request_id": "r", "held": {"count": 0, "copiedAt": at}});
         check::<DashboardData>(json!({"snapshot": snapshot, "notice": null}), &["snapshot"]);
         for odd in [json!(null), json!([]), json!({"notice": {"error": {"refused": []}}})] {
             settles::<DashboardData>(&odd);

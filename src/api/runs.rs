@@ -1,6 +1,6 @@
 //! Runs: submitted, cancelled, started again.
 
-use super::{codec::Answer, error::ApiError};
+use super::{codec::Answer, error::ApiError, form_token::FormClient};
 use crate::domain::members::{Members, Read, Unreadable};
 use leptos::prelude::*;
 use serde::Serialize;
@@ -33,7 +33,7 @@ impl Read for PromptDraft {
 
 /// Submits a prompt: it opens a task and starts a run, and the browser goes to the task's page. The same `request_id` with the same
 /// prompt is the same run, however often it arrives; with another prompt, typed after going back to the form, it is a new one.
-#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer)]
+#[server(prefix = "/actions", endpoint = "submit-prompt", output = Answer, client = FormClient)]
 pub async fn submit_prompt(
     /// What is to be run.
     prompt: String,
@@ -56,7 +56,7 @@ pub async fn submit_prompt(
             runner::RunnerError,
             store::{Conflict, NewRun, StoreError},
         },
-        domain::limits,
+        domain::{limits, visible_text::is_blank},
     };
 
     let backend = backend()?;
@@ -64,7 +64,7 @@ pub async fn submit_prompt(
     let draft = PromptDraft { prompt: prompt.replace("\r\n", "\n"), runner, scope, tags };
     let new = NewRun {
         runner: if draft.runner.is_empty() { backend.runners.names().into_iter().next().unwrap_or_default() } else { draft.runner.clone() },
-        request_id: Some(request_id).filter(|id| !id.trim().is_empty()),
+        request_id: Some(request_id).filter(|id| !is_blank(id)),
         scope: Some(draft.scope.trim().to_owned()).filter(|scope| !scope.is_empty()),
         tags: draft.tags.split([',', ' ', ';']).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
         prompt: draft.prompt.clone(),
@@ -89,7 +89,7 @@ pub async fn submit_prompt(
 }
 
 /// Runs the prompt of an ended run once more, for the same task. However often it arrives, a run is followed by one such run.
-#[server(prefix = "/actions", endpoint = "run-again", output = Answer)]
+#[server(prefix = "/actions", endpoint = "run-again", output = Answer, client = FormClient)]
 pub async fn run_again(
     /// The run that has ended.
     run_id: String,
@@ -128,7 +128,7 @@ pub async fn run_again(
 }
 
 /// Asks for a run to be ended; asked again, for the next step towards it at once.
-#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer)]
+#[server(prefix = "/actions", endpoint = "cancel-run", output = Answer, client = FormClient)]
 pub async fn cancel_run(
     /// Which run.
     run_id: String,
@@ -144,8 +144,25 @@ pub async fn cancel_run(
     backend.runners.cancel(run_id, &by).await.map_err(|error| refused(error.into(), &page, None))
 }
 
+/// Says what becomes of the runs that came with a backup or a copy. The page that asked is shown anew.
+#[server(prefix = "/actions", endpoint = "decide-held-runs", output = Answer, client = FormClient)]
+pub async fn decide_held_runs(
+    /// `run` or `drop`.
+    decision: String,
+) -> Result<(), ApiError> {
+    use crate::api_context::{backend, caller, refused};
+
+    let (backend, by) = (backend()?, caller().await?);
+    let decided = match decision.as_str() {
+        "run" => backend.runners.release_held().await,
+        "drop" => backend.runners.drop_held(&by).await,
+        _ => return Err(refused(ApiError::OtherBuild, "/", None)),
+    };
+    decided.map(drop).map_err(|error| refused(error.into(), "/", None))
+}
+
 /// Types a line into a run's terminal, with the Enter key at its end. The same `request_id` again is not typed again.
-#[server(prefix = "/actions", endpoint = "type-in", output = Answer)]
+#[server(prefix = "/actions", endpoint = "type-in", output = Answer, client = FormClient)]
 pub async fn type_in(
     /// Which run.
     run_id: String,

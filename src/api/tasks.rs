@@ -1,10 +1,10 @@
 //! Tasks: answered.
 
-use super::{codec::Answer, error::ApiError};
+use super::{codec::Answer, error::ApiError, form_token::FormClient};
 use leptos::prelude::*;
 
 /// Answers a task. The first answer stands for ever; the same one again changes nothing.
-#[server(prefix = "/actions", endpoint = "answer-task", output = Answer)]
+#[server(prefix = "/actions", endpoint = "answer-task", output = Answer, client = FormClient)]
 pub async fn answer_task(
     /// Which task.
     task_id: String,

@@ -2,11 +2,13 @@
 //! random bits; the database has only their SHA-256, and of a password an argon2 hash. It knows nothing of cookies and headers.
 
 mod endings;
+mod form_token;
 mod guesses;
 mod password;
 mod secret;
 mod tokens;
 
+pub use form_token::FormToken;
 pub use password::{PASSWORD_BYTES, PASSWORD_CHARS, PasswordRefusal};
 pub use secret::Secret;
 
@@ -131,6 +133,14 @@ impl Auth {
         let secret = Secret::draw()?;
         self.store.create_link(Secret::hash(secret.reveal()), self.in_future(LINK_MINUTES * MINUTE)).await?;
         Ok(secret)
+    }
+
+    /// What a one-time link would be good for now; looking uses nothing up.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn link(&self, link: &str) -> Result<LinkUse, AuthError> {
+        Ok(self.store.link(Secret::hash(link)).await?)
     }
 
     /// Uses a one-time link up and opens a session, whose token is given only here; or says why not.
@@ -284,8 +294,12 @@ mod tests {
     async fn a_link_opens_one_session() {
         let (auth, clock, _place) = auth(None).await;
         let link = auth.issue_link().await.expect("a link");
+        for _ in 0..3 {
+            assert_eq!(auth.link(link.reveal()).await.expect("works"), LinkUse::Accepted, "looking uses nothing up");
+        }
         let token = auth.sign_in(link.reveal(), "browser").await.expect("works").expect("accepted");
         assert_ne!(token, link);
+        assert_eq!(auth.link(link.reveal()).await.expect("works"), LinkUse::Used);
         assert!(auth.admit(token.reveal()).await.expect("works").is_some_and(|session| !session.renewed));
         assert_eq!(auth.sign_in(link.reveal(), "").await.expect("works"), Err(LinkUse::Used));
         assert_eq!(auth.sign_in("nonsense", "").await.expect("works"), Err(LinkUse::Unknown));

@@ -1,5 +1,6 @@
 //! The data folder: where everything that must outlive the server lies, and the lock that lets only one server use it.
 
+use super::private_files::{self, Exposed};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -37,6 +38,9 @@ pub enum DataDirError {
         /// What the system said.
         source: io::Error,
     },
+    /// Other users have access to it, and it cannot be made private.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// Another server uses it.
     #[error("the data folder {} is in use by another server{holder}", path.display())]
     InUse {
@@ -64,6 +68,7 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         // Runs are started with another working folder than the server's.
         let path = path.canonicalize().map_err(unusable)?;
+        private_files::restrict_folder(&path)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}

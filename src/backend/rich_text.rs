@@ -1,6 +1,13 @@
 //! Rich output made safe: HTML from any program in, HTML that a page may contain out. Safe inline styles are kept, since reports are
 //! written with them; nothing that is left can run, load, ask for input, or leave the box that the page puts around it.
 
+mod measure;
+mod queue;
+
+pub use measure::{Bounds, Cost, Excess, measure};
+pub use queue::Sanitizers;
+
+use crate::domain::visible_text::visible;
 use ammonia::{Builder, UrlRelative};
 use std::{
     borrow::Cow,
@@ -8,6 +15,38 @@ use std::{
     panic,
     sync::LazyLock,
 };
+
+/// Which sanitiser this is. What was sanitised by an older one is sanitised again before it is shown: raise it with each change of
+/// what is let through.
+pub const VERSION: i64 = 1;
+
+/// What becomes of a rich text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sanitized {
+    /// HTML that a page may contain.
+    Html(String),
+    /// It is shown as the text that it is, and why.
+    Refused(String),
+}
+
+impl Sanitized {
+    /// What a page contains for the text that was given as `original`.
+    #[must_use]
+    pub fn to_html(&self, original: &str) -> String {
+        match self {
+            Sanitized::Html(html) => html.clone(),
+            Sanitized::Refused(why) => format!(
+                "<p data-shown-as=\"text\">Shown as text, since as HTML it {}.</p><pre>\n{}</pre>",
+                escaped(why),
+                escaped(&visible(original))
+            ),
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
 
 /// The properties that a report may set on its own elements. What could reach beyond the box (`position`, `z-index`, `transform`,
 /// `animation`, `content`), load something (`background-image`) or follow the page's own styles (custom properties) is not among them.
@@ -41,11 +80,11 @@ const IMAGES: &[&str] = &["data:image/png;", "data:image/jpeg;", "data:image/gif
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
-        .rm_tags(["map", "area"])
+        // `bdo` turns the order of letters around, as U+202E does.
+        .rm_tags(["map", "area", "bdo"])
         .add_tags(["section"])
         .tag_attributes(HashMap::from([
             ("a", HashSet::from(["href", "hreflang"])),
-            ("bdo", HashSet::from(["dir"])),
             ("blockquote", HashSet::from(["cite"])),
             ("col", HashSet::from(["align", "span"])),
             ("colgroup", HashSet::from(["align", "span"])),
@@ -74,11 +113,30 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// The text as a page may contain it.
+/// The most bytes that sanitised HTML has.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// The text as a page may contain it, where it is within the bounds. It takes up to about two seconds of the processor's time.
 #[must_use]
-pub fn sanitize(html: &str) -> String {
+pub fn sanitize(html: &str) -> Sanitized {
+    sanitize_within(html, &Bounds::default())
+}
+
+/// The same with bounds of one's own.
+#[must_use]
+pub fn sanitize_within(html: &str, bounds: &Bounds) -> Sanitized {
     // The parsers beneath say of some inputs that they cannot be. Whoever finds one gets the text as text, not a broken page.
-    panic::catch_unwind(|| SANITIZER.clean(html).to_string()).unwrap_or_else(|_| ammonia::clean_text(html))
+    let sanitized = panic::catch_unwind(|| {
+        measure(html, bounds).1?;
+        // What the parser gave as characters was written as references, perhaps.
+        Ok(visible(&SANITIZER.clean(html).to_string()))
+    });
+    match sanitized {
+        Ok(Ok(clean)) if clean.len() > MOST => Sanitized::Refused(Excess::Bytes.to_string()),
+        Ok(Ok(clean)) => Sanitized::Html(clean),
+        Ok(Err(excess)) => Sanitized::Refused(Excess::to_string(&excess)),
+        Err(_) => Sanitized::Refused("cannot be read".to_owned()),
+    }
 }
 
 fn keep_attribute<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
@@ -112,8 +170,15 @@ fn is_harmless(declaration: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::sanitize;
+    use super::*;
     use proptest::prelude::*;
+
+    fn sanitize(html: &str) -> String {
+        match super::sanitize(html) {
+            Sanitized::Html(clean) => clean,
+            Sanitized::Refused(why) => panic!("it {why}: {html}"),
+        }
+    }
 
     #[test]
     fn a_report_keeps_its_looks() {

@@ -1,9 +1,14 @@
 //! Runs: submitted, started in their turn, followed into the log, cancelled, and taken up again after a restart. The program itself is
 //! held by a supervisor, a process of its own, which goes on when the server ends.
 
+mod cancel;
+mod cgroup;
 mod characters;
+mod checkpoints;
 mod folder;
 mod follower;
+mod held;
+mod integrity;
 mod launch;
 pub mod limits;
 mod link;
@@ -11,12 +16,23 @@ mod orphans;
 mod process;
 mod process_tree;
 mod queue;
+mod requests;
+mod reserve;
+mod shell;
+mod sizes;
+mod start;
+mod start_error;
 pub mod supervisor;
 pub mod table;
 mod typed;
+mod unrecorded;
+mod waits;
+
+pub use launch::own_file;
 
 use super::{
     clock::Clock,
+    identity::Presence,
     space::{self, Shortage},
     store::{NewRun, QueuedRun, Store, StoreError, Submitted},
 };
@@ -25,11 +41,13 @@ use crate::domain::{
     limits::Invalid,
     run::{Run, RunStatus},
 };
-use folder::{Asked, RunFolder};
+use folder::RunFolder;
 use follower::Follower;
 use queue::{Limits, turns};
+use requests::RunRequests;
+use reserve::CancelReserve;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -40,7 +58,12 @@ use std::{
 };
 use table::RunnerTable;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
+use unrecorded::UNKNOWN_RUNNER;
+use waits::StartWaits;
 
 /// How long to wait after a failure, such as a full disk.
 const RETRY: Duration = Duration::from_secs(1);
@@ -55,6 +78,7 @@ struct Shared {
     limits: Limits,
     /// The data folder, and where each run has its own.
     data: PathBuf,
+    presence: Presence,
     folders: PathBuf,
     shortage: watch::Sender<Option<Shortage>>,
     exe: PathBuf,
@@ -66,8 +90,10 @@ struct Shared {
     looking: tokio::sync::Mutex<()>,
     /// Somebody is about to look whose turn it is, and has not begun.
     will_look: AtomicBool,
-    /// Tells all followers that somebody has asked for the end of a run; what was asked stands in its folder.
-    asked: watch::Sender<()>,
+    /// Where requests to cancel stand that the disk has no room for.
+    reserve: Arc<CancelReserve>,
+    /// Which runs wait to be started for want of something.
+    waits: StartWaits,
     /// What is typed is written down by one thread at a time. Held for a write of some bytes, in a thread that may wait.
     typing: Mutex<()>,
 }
@@ -81,8 +107,8 @@ struct Runs {
 }
 
 struct Followed {
-    /// Asks for its end.
-    cancel: CancellationToken,
+    /// What people ask of it.
+    requests: RunRequests,
     place: Place,
 }
 
@@ -130,11 +156,13 @@ impl Runners {
     pub fn new(store: Store, table: RunnerTable, data: &Path, exe: PathBuf, shutdown: CancellationToken) -> Runners {
         // Supervisors and programs have working folders of their own.
         let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+        let reserve = Arc::new(CancelReserve::open(&data));
         Runners(Arc::new(Shared {
             store,
             limits: table.limits(),
             table: Arc::new(table),
             folders: data.join("runs"),
+            presence: Presence::of(&data),
             data,
             shortage: watch::Sender::new(None),
             exe,
@@ -143,7 +171,8 @@ impl Runners {
             runs: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             will_look: AtomicBool::new(false),
-            asked: watch::Sender::default(),
+            reserve,
+            waits: StartWaits::default(),
             typing: Mutex::default(),
         }))
     }
@@ -175,40 +204,21 @@ impl Runners {
         if new.prompt.contains('\0') {
             return Err(Invalid::new("prompt", "contains a NUL character", "leave it out: no program can be given one").into());
         }
-        if let Some(shortage) = *self.0.shortage.borrow() {
+        if let Some(shortage) = self.0.shortage.borrow().filter(|shortage| shortage.refuses()) {
             return Err(RunnerError::NoRoom(shortage));
         }
+        self.check_place()?;
         let runners = self.clone();
         let submission = tokio::spawn(async move {
             let submitted = runners.0.store.submit(new).await?;
+            // What was committed to a database that was taken away meanwhile is not said to be accepted.
+            runners.check_place()?;
             if submitted.created {
                 runners.start_next();
             }
             Ok(submitted)
         });
         submission.await.unwrap_or(Err(RunnerError::Store(StoreError::Closed)))
-    }
-
-    /// Asks for the end of a run, queued or running, in the name of somebody (`Firefox on Linux`); its end comes as an event. Asked again,
-    /// the next step towards it is taken at once: SIGINT, SIGTERM, SIGKILL. One that has not had its turn is never started.
-    ///
-    /// # Errors
-    /// [`RunnerError::NotFound`], [`RunnerError::AlreadyEnded`].
-    pub async fn cancel(&self, id: RunId, by: &str) -> Result<(), RunnerError> {
-        let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
-        if run.status.is_final() {
-            return Err(RunnerError::AlreadyEnded);
-        }
-        let folder = RunFolder::new(&self.0.folders, id);
-        let asked = Asked { by: by.to_owned(), at: Clock::system().now() };
-        let waits = !self.runs().followed.contains_key(&id);
-        let written = if waits { folder.request_cancel_of_waiting(&asked) } else { folder.request_cancel(&asked) };
-        if let Err(error) = written {
-            tracing::warn!(run = %id, "a request to cancel cannot be written down: {error}");
-        }
-        self.follow(id, Place::None).cancel();
-        self.0.asked.send_replace(());
-        Ok(())
     }
 
     /// At start: follows every run that was begun and has not ended, wherever it stands, and removes what ended runs have left. A run that
@@ -224,13 +234,15 @@ impl Runners {
             }
         }
         match self.left_over() {
-            // A follower finds the run ended and removes the folder.
+            // A follower finds the run ended and removes the folder, or finds that the store does not know the run.
             Ok(left) => {
-                let ended = left.into_iter().filter(|id| unfinished.iter().all(|run| run.id != *id));
-                ended.for_each(|id| drop(self.follow(id, Place::None)));
+                let others = left.into_iter().filter(|id| unfinished.iter().all(|run| run.id != *id));
+                others.for_each(|id| drop(self.follow(id, self.place_of_other(id))));
             }
             Err(error) => tracing::warn!("what ended runs have left cannot be removed: {error}"),
         }
+        self.0.reserve.retain(|id| unfinished.iter().any(|run| run.id == id));
+        self.remove_cgroups(unfinished.iter().map(|run| run.id).collect());
         if !unfinished.is_empty() {
             let taken_up = self.runs().followed.len();
             tracing::info!("taking up {taken_up} run(s); {} wait for their turn", unfinished.len().saturating_sub(taken_up));
@@ -245,9 +257,14 @@ impl Runners {
         self.look_at_space(max_data).await;
         let runners = self.clone();
         self.0.followers.spawn(async move {
+            let mut waits = runners.0.waits.subscribe();
             loop {
                 tokio::select! {
                     () = sleep(RETRY) => runners.look_at_space(max_data).await,
+                    () = waits.next() => {
+                        let measured = runners.0.shortage.borrow().filter(|shortage| shortage.refuses());
+                        runners.note(measured);
+                    }
                     () = runners.0.shutdown.cancelled() => return,
                 }
             }
@@ -256,7 +273,13 @@ impl Runners {
 
     async fn look_at_space(&self, max_data: Option<u64>) {
         match self.measure(max_data).await {
-            Ok(shortage) => self.note(shortage),
+            Ok(shortage) => {
+                self.note(shortage);
+                if shortage.is_none() {
+                    // Where there was no room to keep any.
+                    let _ = self.0.reserve.ensure();
+                }
+            }
             Err(error) => tracing::warn!("how much room there is cannot be told: {error}"),
         }
     }
@@ -268,6 +291,12 @@ impl Runners {
     }
 
     async fn measure(&self, max_data: Option<u64>) -> io::Result<Option<Shortage>> {
+        if Store::has_met_damage() {
+            return Ok(Some(Shortage::Damaged));
+        }
+        if !self.is_in_place() {
+            return Ok(Some(Shortage::Gone));
+        }
         let data = self.0.data.clone();
         let mut measured = spawn_blocking(move || space::measure(&data, max_data.is_some())).await??;
         if max_data.is_some() {
@@ -279,14 +308,17 @@ impl Runners {
     }
 
     fn note(&self, shortage: Option<Shortage>) {
+        let refused = self.0.shortage.borrow().is_some_and(Shortage::refuses);
+        let shortage = shortage.or_else(|| self.0.waits.missing().map(Shortage::Start));
         let changed = self.0.shortage.send_if_modified(|known| std::mem::replace(known, shortage) != shortage);
         match shortage {
             Some(shortage) if changed => tracing::warn!("{}", shortage.notice()),
-            None if changed => {
-                tracing::info!("there is room again");
-                self.start_next();
-            }
+            None if changed && !refused => tracing::info!("no run waits to be started for want of anything any more"),
+            None if changed => tracing::info!("runs are accepted and started again"),
             _ => {}
+        }
+        if refused && !shortage.is_some_and(Shortage::refuses) {
+            self.start_next();
         }
     }
 
@@ -299,47 +331,75 @@ impl Runners {
 
     /// The place that a run has which the server before this one knew; none where it waits for its turn.
     fn place_of(&self, run: &Run) -> Option<Place> {
-        let folder = RunFolder::new(&self.0.folders, run.id);
+        let folder = self.folder(run.id);
         if run.status == RunStatus::Running || folder.had_turn() {
             return Some(Place::Of(run.runner.clone()));
         }
-        folder.cancel_requested().then_some(Place::None)
+        (folder.cancel_requested() || !self.0.reserve.requests(run.id).is_empty()).then_some(Place::None)
     }
 
-    /// Follows the run unless that is being done; gives what asks for its end.
-    fn follow(&self, id: RunId, place: Place) -> CancellationToken {
+    /// The place of a run that has a folder and is none of those that go on, as far as the store knows: it takes one where it goes on all the
+    /// same.
+    fn place_of_other(&self, id: RunId) -> Place {
+        let folder = self.folder(id);
+        if folder.is_foreign().unwrap_or(true) || !folder.is_held().unwrap_or(false) {
+            return Place::None;
+        }
+        let accepted = folder.spec().ok().flatten().and_then(|spec| spec.accepted);
+        Place::Of(accepted.map_or_else(|| UNKNOWN_RUNNER.to_owned(), |accepted| accepted.runner))
+    }
+
+    /// Follows the run unless that is being done; gives what is asked of it.
+    fn follow(&self, id: RunId, place: Place) -> RunRequests {
         let mut runs = self.runs();
         runs.waiting.retain(|run| run.id != id);
         self.follow_as(&mut runs, id, place)
     }
 
-    fn follow_as(&self, runs: &mut Runs, id: RunId, place: Place) -> CancellationToken {
+    fn follow_as(&self, runs: &mut Runs, id: RunId, place: Place) -> RunRequests {
         if let Some(followed) = runs.followed.get(&id) {
-            return followed.cancel.clone();
+            return followed.requests.clone();
         }
-        let cancel = CancellationToken::new();
-        if matches!(place, Place::None) {
-            cancel.cancel();
-        }
-        runs.followed.insert(id, Followed { cancel: cancel.clone(), place });
+        let folder = self.folder(id);
+        let (requests, waits) = (RunRequests::default(), matches!(place, Place::Of(_)) && !folder.had_turn());
+        runs.followed.insert(id, Followed { requests: requests.clone(), place });
         let follower = Follower {
             run: id,
             store: self.0.store.clone(),
             table: self.0.table.clone(),
-            folder: RunFolder::new(&self.0.folders, id),
+            folder: folder.clone(),
+            data: self.0.presence.clone(),
             exe: self.0.exe.clone(),
-            cancel: cancel.clone(),
-            asked: self.0.asked.subscribe(),
+            requests: requests.clone(),
+            reserve: self.0.reserve.clone(),
+            waits: self.0.waits.clone(),
+            not_begun: AtomicBool::new(waits),
+            concluded: AtomicBool::new(false),
             shutdown: self.0.shutdown.clone(),
             clock: Clock::system(),
         };
-        let runners = self.clone();
+        // A task of its own: whatever the follower waits for, this goes on.
+        let forwarding = requests.clone();
+        let forwarder = AbortOnDropHandle::new(tokio::spawn(async move { forwarding.forward(&folder).await }));
+        let (runners, follower) = (self.clone(), Arc::new(follower));
         self.0.followers.spawn(async move {
-            follower.follow().await;
+            let over = loop {
+                match tokio::spawn(follower.clone().follow()).await {
+                    Ok(over) => break over,
+                    // A run that nobody follows would never end.
+                    Err(error) if error.is_panic() => tracing::error!(run = %id, "following a run failed, trying again: {error}"),
+                    Err(_) => break false,
+                }
+                sleep(RETRY).await;
+            };
+            drop(forwarder);
+            if over {
+                runners.0.reserve.release(id);
+            }
             runners.runs().followed.remove(&id);
             runners.start_next();
         });
-        cancel
+        requests
     }
 
     /// Starts those whose turn it is, soon. To be called whenever a run was accepted or has ended.
@@ -376,7 +436,7 @@ impl Runners {
                 runs.waiting.push(run);
             }
         }
-        if self.0.shutdown.is_cancelled() || self.0.shortage.borrow().is_some() {
+        if self.0.shutdown.is_cancelled() || self.0.shortage.borrow().is_some_and(Shortage::refuses) {
             return Ok(());
         }
         let executing = runs.followed.values().filter_map(|followed| match &followed.place {
@@ -391,8 +451,21 @@ impl Runners {
         Ok(())
     }
 
+    fn folder(&self, id: RunId) -> RunFolder {
+        RunFolder::new(&self.0.folders, id, self.0.store.folder())
+    }
+
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away what ended runs have left of their control groups, where nobody holds the run any more.
+    fn remove_cgroups(&self, unfinished: HashSet<RunId>) {
+        let (folders, data) = (self.0.folders.clone(), self.0.store.folder());
+        self.0.followers.spawn_blocking(move || {
+            let is_held = |run| RunFolder::new(&folders, run, data).is_held().unwrap_or(true);
+            cgroup::remove_leftovers(&folders, |run| unfinished.contains(&run) || is_held(run));
+        });
     }
 
     fn left_over(&self) -> io::Result<Vec<RunId>> {
@@ -400,6 +473,18 @@ impl Runners {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
-        entries.map(|entry| Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok()))).filter_map(Result::transpose).collect()
+        let mut left = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.ends_with(RunFolder::REMOVED) {
+                // Its removal was cut off.
+                let _ = fs::remove_dir_all(entry.path());
+            } else {
+                left.extend(name.parse::<RunId>().ok());
+            }
+        }
+        Ok(left)
     }
 }

@@ -1,28 +1,120 @@
-//! Room for what is stored: what the disk and the configured ceiling leave. What is measured and what follows from it are apart; who is
-//! refused, and who waits, is not decided here.
+//! What is short: room for what is stored, as the disk and the configured ceiling leave it, and what else a start needs of the system. What
+//! is measured and what follows from it are apart; who is refused, and who waits, is not decided here.
 
 use super::runner::limits::size_in_words;
 use std::{fs, io, path::Path};
 
-/// Why nothing new is taken on.
+/// Why nothing new is taken on, or not begun: there is no room, or nothing that could be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortage {
+    /// The data folder or the database is not where it was opened any more: what is written to it is lost.
+    Gone,
+    /// The database is damaged.
+    Damaged,
     /// The disk is full, or nearly.
     Disk,
     /// The data folder has as much in it as it may have, in bytes.
     Ceiling(u64),
+    /// A run waits to be started for want of this. Others are accepted all the same, and tried.
+    Start(Resource),
+}
+
+/// What the system may lack now and have later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A process or a thread.
+    Process,
+    /// A file descriptor.
+    Descriptor,
+    /// Memory.
+    Memory,
+    /// A terminal.
+    Terminal,
+    /// Room on the disk.
+    Room,
+    /// A program whose file is being replaced.
+    Program,
+    /// Something that only another version has a word for.
+    Other,
+}
+
+impl Resource {
+    /// Each of them.
+    pub const ALL: [Resource; 7] =
+        [Resource::Process, Resource::Descriptor, Resource::Memory, Resource::Terminal, Resource::Room, Resource::Program, Resource::Other];
+
+    /// What an error of the system says is missing now and may be there later; none where it says something else.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Resource> {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => Some(Resource::Process),
+            Some(libc::EMFILE | libc::ENFILE) => Some(Resource::Descriptor),
+            Some(libc::ENOMEM | libc::ENOBUFS) => Some(Resource::Memory),
+            Some(libc::ENOSPC | libc::EDQUOT) => Some(Resource::Room),
+            Some(libc::ETXTBSY) => Some(Resource::Program),
+            _ => None,
+        }
+    }
+
+    /// Its word between a supervisor and its server.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Resource::Process => "process",
+            Resource::Descriptor => "descriptor",
+            Resource::Memory => "memory",
+            Resource::Terminal => "terminal",
+            Resource::Room => "room",
+            Resource::Program => "program",
+            Resource::Other => "other",
+        }
+    }
+
+    /// The one with that word; [`Resource::Other`] where it is not known.
+    #[must_use]
+    pub fn from_word(word: &str) -> Self {
+        Resource::ALL.into_iter().find(|resource| resource.as_str() == word).unwrap_or(Resource::Other)
+    }
+
+    /// That there is none of it, in words.
+    fn in_words(self) -> &'static str {
+        match self {
+            Resource::Process => "the system gives it no process or thread (a limit such as TasksMax, ulimit -u or pids.max)",
+            Resource::Descriptor => "too many files are open (a limit such as LimitNOFILE or ulimit -n)",
+            Resource::Memory => "there is no memory for it",
+            Resource::Terminal => "the system has no terminal left (kernel.pty.max)",
+            Resource::Room => "the disk has no room for its files",
+            Resource::Program => "the file of its program, or of Kontasks, is missing or being written, as in an upgrade",
+            Resource::Other => "the system lacks something for it that the server's log names",
+        }
+    }
 }
 
 impl Shortage {
+    /// Whether room, or what starts a program, is missing, so that the server does what it can. It is not ready otherwise.
+    #[must_use]
+    pub fn is_of_room(self) -> bool {
+        matches!(self, Shortage::Disk | Shortage::Ceiling(_) | Shortage::Start(_))
+    }
+
+    /// Whether nothing is accepted or begun because of it.
+    #[must_use]
+    pub fn refuses(self) -> bool {
+        !matches!(self, Shortage::Start(_))
+    }
+
     /// Why something was refused, in words for whoever asked for it.
     #[must_use]
     pub fn refusal(self) -> String {
         match self {
+            Shortage::Gone => "the data folder is not where it was, and nothing was stored: put it back, or restart the server".to_owned(),
+            Shortage::Damaged => "the database is damaged: stop the server and restore a backup".to_owned(),
             Shortage::Disk => "the disk is full: nothing was stored; free some space and try again".to_owned(),
             Shortage::Ceiling(max) => {
                 let limit = size_in_words(max);
                 format!("the data folder has reached its limit of {limit} (max_data): delete tasks that are done with, or raise the limit")
             }
+            Shortage::Start(resource) => format!("nothing can be started: {}", resource.in_words()),
         }
     }
 
@@ -30,13 +122,24 @@ impl Shortage {
     #[must_use]
     pub fn notice(self) -> String {
         match self {
+            Shortage::Gone => "The data folder is not where it was: nothing is stored, and no run is started or accepted. Put it back and \
+                it goes on; or stop the server, restore a backup and start it again."
+                .to_owned(),
+            Shortage::Damaged => "The database is damaged: no run is started or accepted, and what is shown may be wrong. Stop the server \
+                and restore a backup (docs/operation.md)."
+                .to_owned(),
             Shortage::Disk => {
-                "The disk is full: output waits, and no run is started or accepted. It goes on by itself when there is room.".to_owned()
+                "The disk is full: output waits, and no run is started or accepted. It goes on by itself when there is room. What is cancelled \
+                 now is ended now, though its page says so only then."
+                    .to_owned()
             }
             Shortage::Ceiling(max) => format!(
                 "The data folder has reached its limit of {}: no run is started or accepted until there is room. What runs goes on.",
                 size_in_words(max)
             ),
+            Shortage::Start(resource) => {
+                format!("A run waits to be started: {}. It starts by itself when that is over.", resource.in_words())
+            }
         }
     }
 }
@@ -113,6 +216,32 @@ mod tests {
         assert_eq!(judge(ceiling, folder(989), Some(1000), false), None);
         assert_eq!(judge(ceiling, folder(989), Some(1000), true), Some(Shortage::Disk));
         assert!(Shortage::Ceiling(100 << 30).notice().contains("its limit of 100 GiB:"));
+    }
+
+    #[test]
+    fn what_comes_back_is_told_from_what_does_not() {
+        for (errno, resource) in [
+            (libc::EAGAIN, Some(Resource::Process)),
+            (libc::EMFILE, Some(Resource::Descriptor)),
+            (libc::ENFILE, Some(Resource::Descriptor)),
+            (libc::ENOMEM, Some(Resource::Memory)),
+            (libc::ENOBUFS, Some(Resource::Memory)),
+            (libc::ENOSPC, Some(Resource::Room)),
+            (libc::EDQUOT, Some(Resource::Room)),
+            (libc::ETXTBSY, Some(Resource::Program)),
+            (libc::ENOENT, None),
+            (libc::EACCES, None),
+            (libc::EPERM, None),
+            (libc::ENOEXEC, None),
+            (libc::E2BIG, None),
+            (libc::ENOTDIR, None),
+        ] {
+            assert_eq!(Resource::of(&io::Error::from_raw_os_error(errno)), resource, "errno {errno}");
+        }
+        assert_eq!(Resource::of(&io::Error::other("x")), None);
+        assert_eq!(Resource::from_word("gizmo"), Resource::Other);
+        let waits = Shortage::Start(Resource::Process);
+        assert!(!waits.refuses() && waits.notice().starts_with("A run waits to be started: the system gives it no process"));
     }
 
     #[test]

@@ -6,16 +6,24 @@
 mod answers;
 mod append;
 mod chunks;
+mod claim;
 mod digests;
 mod error;
 mod frame;
+mod head_file;
+mod held;
 mod hub;
+mod integrity;
 mod queue;
 mod reader;
+mod recover;
+mod rich_texts;
 mod rows;
+mod run_integrity;
 mod runs;
 mod schema;
 mod sign_in;
+mod sizes;
 mod snapshots;
 mod tasks;
 mod tokens;
@@ -27,16 +35,25 @@ pub use error::{Conflict, Missing, StoreError};
 pub use frame::{EventKind, Frame};
 pub use queue::{QueuedRun, RunNumber};
 pub use reader::{Batch, Reader, Topics};
+pub use recover::FoundRun;
 pub use runs::{NewRun, RunEnd, Submitted};
 pub use sign_in::{LinkUse, Session, SessionId};
 pub use tasks::Created;
 pub use tokens::{Token, TokenId};
 
-use super::clock::Clock;
+use super::{
+    clock::Clock,
+    identity::{FolderId, Presence},
+    rich_text::Sanitizers,
+};
 use crate::domain::cursor::{Cursor, Epoch};
+use claim::Head;
 use hub::Hub;
 use sqlx::{Row, SqliteConnection, SqlitePool};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use writer::Writer;
 
 /// The store; a cheap clone of one.
@@ -45,26 +62,46 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     clock: Clock,
+    folder: FolderId,
+    path: PathBuf,
+    presence: Presence,
     hub: Arc<Hub>,
     writer: Writer,
     readers: SqlitePool,
+    sanitizers: Sanitizers,
 }
 
 impl Store {
-    /// Opens the database, makes it where there is none and brings it up to date. One server at a time may have it open; who sees to
-    /// that is the caller.
+    /// Opens the database beside the server that uses it, makes it where there is none and brings it up to date.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] says in words what stands against it: a file that is no database, a newer version's, a folder that
     /// cannot be written.
     pub async fn open(path: &Path, clock: Clock) -> Result<Store, StoreError> {
+        Self::start(schema::open_writer(path).await?, path, clock, None).await
+    }
+
+    /// Opens it as the one server of the data folder `data`. What turns out to be older than what was committed here, or to come from
+    /// elsewhere, gets an epoch of its own, and its queued runs are held.
+    ///
+    /// # Errors
+    /// As for [`Store::open`]; and where another server uses the database.
+    pub async fn open_in(data: &Path, path: &Path, clock: Clock) -> Result<Store, StoreError> {
+        let head_file = claim::lock(path, data)?;
         let mut connection = schema::open_writer(path).await?;
-        let epoch = schema::epoch(&mut connection).await?;
+        let head_file = claim::claim(&mut connection, data, head_file).await?;
+        Self::start(connection, path, clock, Some(head_file)).await
+    }
+
+    async fn start(mut connection: SqliteConnection, path: &Path, clock: Clock, head_file: Option<Head>) -> Result<Store, StoreError> {
+        let (epoch, folder) = (schema::epoch(&mut connection).await?, schema::folder(&mut connection).await?);
         let head = head(&mut connection).await?;
         let readers = schema::open_readers(path).await?;
         let hub = Arc::new(Hub::new(epoch, head));
-        let writer = Writer::start(connection, head, hub.clone());
-        Ok(Store(Arc::new(Shared { clock, hub, writer, readers })))
+        let presence = Presence::of(path);
+        let writer = Writer::start(connection, head, hub.clone(), presence.clone(), head_file);
+        let sanitizers = Sanitizers::default();
+        Ok(Store(Arc::new(Shared { clock, folder, path: path.to_owned(), presence, hub, writer, readers, sanitizers })))
     }
 
     /// Waits until everything that was asked for is committed, and closes the database. Whoever still uses the store hears
@@ -110,6 +147,18 @@ impl Store {
     pub async fn size(&self) -> Result<u64, StoreError> {
         let sql = "select (page_count - freelist_count) * page_size from pragma_page_count, pragma_freelist_count, pragma_page_size";
         Ok(rows::unsigned(sqlx::query(sql).fetch_one(&self.0.readers).await?.try_get(0)?))
+    }
+
+    /// The data folder that the database is of.
+    #[must_use]
+    pub fn folder(&self) -> FolderId {
+        self.0.folder
+    }
+
+    /// Whether the database is still where it was opened. Where it is not, nothing is committed.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.0.presence.holds()
     }
 
     /// The log's name.

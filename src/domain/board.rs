@@ -4,7 +4,7 @@
 use super::{
     event::TaskEvent,
     id::{RunId, TaskId},
-    run::{Run, RunStatus},
+    run::Run,
     sort_key::SortKey,
     task::Task,
 };
@@ -111,16 +111,23 @@ impl Board {
         let mut waiting = self.waiting.unwrap_or_else(|| last.map_or(0, |last| last + 1));
         let known = self.runs.iter().position(|known| known.id == run.id);
         let left = match known {
-            Some(place) => self.runs[place].status == RunStatus::Queued && run.status != RunStatus::Queued,
+            Some(place) => self.runs[place].waits() && !run.waits(),
             None => run.has_left_queue(),
         };
+        // A new one comes after all others; one that was held until now may come before some.
+        let joins = run.waits() && known.is_none_or(|place| !self.runs[place].waits());
         if left {
             waiting = waiting.saturating_sub(1);
             self.runs.iter_mut().for_each(|waits| waits.hear(&run));
         }
-        if run.status == RunStatus::Queued && run.ahead.is_none() {
-            run.ahead = known.map_or(Some(waiting), |place| self.runs[place].ahead);
-            waiting += u64::from(known.is_none());
+        if joins {
+            // Before the first one behind it are as many as will be before it.
+            let behind = self.runs.iter().filter(|waits| waits.ahead.is_some() && waits.number > run.number);
+            run.ahead = behind.min_by_key(|waits| waits.number).map_or(Some(waiting), |first| first.ahead);
+            self.runs.iter_mut().for_each(|waits| waits.let_in(&run));
+            waiting += 1;
+        } else if run.waits() {
+            run.ahead = known.and_then(|place| self.runs[place].ahead);
         }
         self.waiting = Some(waiting);
         // Its title is not known.
@@ -221,7 +228,7 @@ mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{members::Read, timestamp::Timestamp};
+    use crate::domain::{members::Read, run::RunStatus, timestamp::Timestamp};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -270,7 +277,7 @@ mod tests {
 
     impl Server {
         fn waiting(&self) -> Vec<u64> {
-            self.runs.iter().filter(|run| run.status == RunStatus::Queued).map(|run| run.number).collect()
+            self.runs.iter().filter(|run| run.waits()).map(|run| run.number).collect()
         }
 
         /// As a snapshot has it.
@@ -284,10 +291,11 @@ mod tests {
         /// Does something, and gives what is logged about it.
         fn step(&mut self, what: u8, which: prop::sample::Index) -> Option<Run> {
             let changed = match what {
-                0 | 1 => {
+                0 | 1 | 6 => {
                     let number = self.runs.len() as u64 + 1;
                     let made = run(u8::try_from(number).expect("few"), 1, 1);
-                    self.runs.push(Run { number, events: 0, bytes: 0, started_at: None, status: RunStatus::Queued, ..made });
+                    let held = (what == 6).then_some(true);
+                    self.runs.push(Run { number, events: 0, bytes: 0, started_at: None, status: RunStatus::Queued, held, ..made });
                     self.runs.last_mut()?
                 }
                 _ if self.runs.is_empty() => return None,
@@ -296,8 +304,9 @@ mod tests {
                     let run = &mut self.runs[place];
                     match (what, run.status) {
                         // A start, an end before the start, some other change, an end.
-                        (2, RunStatus::Queued) => (run.status, run.started_at) = (RunStatus::Running, Some(Timestamp(1))),
+                        (2, RunStatus::Queued) if run.waits() => (run.status, run.started_at) = (RunStatus::Running, Some(Timestamp(1))),
                         (3, RunStatus::Queued) => run.status = RunStatus::Cancelled,
+                        (7, RunStatus::Queued) if !run.waits() => run.held = Some(false),
                         (4, RunStatus::Running) => run.reason = Some("changed".to_owned()),
                         (5, RunStatus::Running) => run.status = RunStatus::Succeeded,
                         _ => return None,
@@ -313,15 +322,17 @@ mod tests {
         /// Whatever happens, and from whichever snapshot on: the page says what the server would.
         #[test]
         fn how_many_are_before_a_run_stays_true(
-            steps in prop::collection::vec((0u8..6, any::<prop::sample::Index>()), 0..60), snapshot_at in 0usize..40, shown in 0usize..6
+            steps in prop::collection::vec((0u8..8, any::<prop::sample::Index>()), 0..60), snapshot_at in 0usize..40, shown in 0usize..6
         ) {
             let mut server = Server::default();
             let mut board = None;
             for (number, (what, which)) in steps.into_iter().enumerate() {
                 if number == snapshot_at {
                     // The newest ones, as where there are more than a page shows.
-                    let newest = server.runs.iter().rposition(|run| run.status == RunStatus::Queued).unwrap_or(usize::MAX);
-                    board = Some(server.snapshot(shown.min(newest)));
+                    let newest = server.runs.iter().rposition(|run| run.waits()).unwrap_or(usize::MAX);
+                    // How many are before one that is let in later on is known only where all behind it are shown.
+                    let is_any_held = server.runs.iter().any(|run| run.held == Some(true));
+                    board = Some(server.snapshot(if is_any_held { 0 } else { shown.min(newest) }));
                 }
                 let Some(logged) = server.step(what, which) else { continue };
                 let Some(board) = &mut board else { continue };
@@ -332,7 +343,7 @@ mod tests {
                 }
                 board.apply_run(logged);
                 let truth = server.snapshot(0);
-                for run in board.runs.iter().filter(|run| run.status == RunStatus::Queued) {
+                for run in board.runs.iter().filter(|run| run.waits()) {
                     let true_one = truth.runs.iter().find(|known| known.id == run.id).expect("there");
                     prop_assert_eq!(run.ahead, true_one.ahead, "run {}", run.number);
                 }

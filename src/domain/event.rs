@@ -4,6 +4,7 @@
 use super::{
     cursor::{Cursor, Epoch},
     id::{RunId, TaskId},
+    integrity::Damage,
     members::{self, Members, Read, Unreadable},
     run::{Run, RunStatus},
     task::Task,
@@ -24,6 +25,8 @@ pub enum StreamEvent {
     Run(Box<Run>),
     /// A run wrote something.
     Output(Output),
+    /// A run's terminal has another size from here on.
+    Size(Size),
     /// A run has ended and this is all of it.
     End(End),
     /// The connection is alive.
@@ -37,7 +40,7 @@ pub enum StreamEvent {
 }
 
 /// The names of all events, as `event:` has them.
-pub const EVENT_NAMES: [&str; 9] = ["hello", "task", "run", "output", "end", "ping", "reset", "force_logout", "shutdown"];
+pub const EVENT_NAMES: [&str; 10] = ["hello", "task", "run", "output", "size", "end", "ping", "reset", "force_logout", "shutdown"];
 
 /// How many runs one stream can name.
 pub const MAX_RUNS: usize = 64;
@@ -160,6 +163,24 @@ impl Read for Output {
     }
 }
 
+/// The size of a run's terminal from here on. Before the first one it has 120 columns and 32 rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Which run.
+    pub run: RunId,
+    /// Cells in a row.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+}
+
+impl Read for Size {
+    fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut members = Members::of(value)?;
+        Ok(Size { run: members.take("run")?, columns: members.take("columns")?, rows: members.take("rows")? })
+    }
+}
+
 /// A run's end, and what a reader can check its copy against.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +197,11 @@ pub struct End {
     pub bytes: u64,
     /// See [`Run::digest`].
     pub digest: String,
+    /// See [`Run::verified`].
+    pub verified: Option<bool>,
+    /// See [`Run::damage`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
 }
 
 impl Read for End {
@@ -188,6 +214,8 @@ impl Read for End {
             events: members.take("events")?,
             bytes: members.take("bytes")?,
             digest: members.take("digest")?,
+            verified: members.take("verified")?,
+            damage: members.take("damage")?,
         })
     }
 }
@@ -270,6 +298,7 @@ impl StreamEvent {
             "task" => Self::Task(Box::new(Read::read(data)?)),
             "run" => Self::Run(Box::new(Read::read(data)?)),
             "output" => Self::Output(Read::read(data)?),
+            "size" => Self::Size(Read::read(data)?),
             "end" => Self::End(Read::read(data)?),
             "ping" => Self::Ping(Read::read(data)?),
             "reset" => Self::Reset(Read::read(data)?),
@@ -301,6 +330,7 @@ mod tests {
             StreamEvent::Task(task) => serde_json::to_value(task),
             StreamEvent::Run(run) => serde_json::to_value(run),
             StreamEvent::Output(output) => serde_json::to_value(output),
+            StreamEvent::Size(size) => serde_json::to_value(size),
             StreamEvent::End(end) => serde_json::to_value(end),
             StreamEvent::Ping(ping) => serde_json::to_value(ping),
             StreamEvent::Reset(reset) => serde_json::to_value(reset),
@@ -312,6 +342,7 @@ mod tests {
             StreamEvent::Task(_) => "task",
             StreamEvent::Run(_) => "run",
             StreamEvent::Output(_) => "output",
+            StreamEvent::Size(_) => "size",
             StreamEvent::End(_) => "end",
             StreamEvent::Ping(_) => "ping",
             StreamEvent::Reset(_) => "reset",
@@ -330,7 +361,7 @@ mod tests {
         });
         let run = json!({
             "id": id, "taskId": id, "requestId": "r", "runner": "shell", "prompt": "p", "status": "running", "exitCode": null,
-            "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "lines": 0, "digest": null,
+            "createdAt": at, "startedAt": at, "endedAt": null, "events": 1, "bytes": 2, "lines": 0, "digest": null, "verified": null,
         });
         let events = [
             ("hello", json!({"epoch": "k", "head": 7, "heartbeatMs": 15000, "build": "b"})),
@@ -340,7 +371,20 @@ mod tests {
             ("run", run),
             ("output", json!({"run": id, "text": "a\r\n\u{1b}[0m", "at": at})),
             ("output", json!({"run": id, "text": "\u{fffd}", "at": at, "base64": "/w=="})),
-            ("end", json!({"run": id, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00"})),
+            ("size", json!({"run": id, "columns": 80, "rows": 24})),
+            (
+                "end",
+                json!({
+                    "run": id, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00", "verified": true,
+                }),
+            ),
+            (
+                "end",
+                json!({
+                    "run": id, "status": "interrupted", "exitCode": 0, "events": 1, "bytes": 2, "digest": "sha256:00",
+                    "verified": false, "damage": {"from": 0, "to": 2},
+                }),
+            ),
             ("ping", json!({"head": 7})),
             ("reset", json!({"reason": "r", "head": 7})),
             ("force_logout", json!({"reason": "r"})),

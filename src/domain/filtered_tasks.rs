@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         cursor::{Cursor, Epoch},
+        held::HeldRuns,
         timestamp::Timestamp,
     };
     use proptest::prelude::*;
@@ -182,6 +183,7 @@ mod tests {
                 tags: words(|task| task.tags.clone()),
                 kinds: words(|task| vec![task.kind.clone()]),
                 statuses: words(|task| vec![task.status.clone()]),
+                held: HeldRuns { count: 0, copied_at: Timestamp(0) },
             }
         }
 

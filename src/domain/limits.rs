@@ -3,7 +3,8 @@
 
 use super::{
     members::Read,
-    task::{NewTask, Task, TaskContext, TaskPatch},
+    task::{Choice, NewTask, Task, TaskContext, TaskPatch},
+    visible_text::is_blank,
 };
 use serde_json::Value;
 
@@ -64,7 +65,7 @@ fn bytes(field: &'static str, text: &str, most: usize, advice: &'static str) -> 
 /// It is blank or longer than [`TITLE_CHARS`].
 pub fn title(text: &str) -> Result<(), Invalid> {
     let text = text.trim();
-    if text.is_empty() {
+    if is_blank(text) {
         return Err(Invalid::new("title", "is blank", "say in a few words what the task is about"));
     }
     chars("title", text, TITLE_CHARS)
@@ -75,7 +76,7 @@ pub fn title(text: &str) -> Result<(), Invalid> {
 /// # Errors
 /// It is blank or longer than [`PROMPT_BYTES`].
 pub fn prompt(text: &str) -> Result<(), Invalid> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(Invalid::new("prompt", "is blank", "write what is to be done"));
     }
     bytes("prompt", text, PROMPT_BYTES, "put the long part into a file and name the file in the prompt")
@@ -90,7 +91,7 @@ pub fn tags(tags: &[String]) -> Result<(), Invalid> {
         return Err(Invalid::new("tags", format!("are more than {TAGS}"), "keep those that the task is to be found by"));
     }
     for tag in tags {
-        if tag.trim().is_empty() {
+        if is_blank(tag) {
             return Err(Invalid::new("tags", "hold a blank one", "leave it out"));
         }
         chars("tags", tag, TAG_CHARS)?;
@@ -103,17 +104,20 @@ pub fn tags(tags: &[String]) -> Result<(), Invalid> {
 /// # Errors
 /// It is blank or longer than [`REQUEST_ID_CHARS`].
 pub fn request_id(text: &str) -> Result<(), Invalid> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(Invalid::new("requestId", "is blank", "leave it out or send a UUID"));
     }
     chars("requestId", text, REQUEST_ID_CHARS)
 }
 
-/// A scope.
+/// A scope; empty where there is none.
 ///
 /// # Errors
-/// It is longer than [`SCOPE_CHARS`].
+/// It looks empty and is not, or is longer than [`SCOPE_CHARS`].
 pub fn scope(text: &str) -> Result<(), Invalid> {
+    if !text.is_empty() && is_blank(text) {
+        return Err(Invalid::new("scope", "is blank", "leave it out or give it a word"));
+    }
     chars("scope", text, SCOPE_CHARS)
 }
 
@@ -122,7 +126,7 @@ pub fn scope(text: &str) -> Result<(), Invalid> {
 /// # Errors
 /// It is blank or longer than [`WORD_CHARS`].
 pub fn word(field: &'static str, text: &str) -> Result<(), Invalid> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(Invalid::new(field, "is blank", "leave it out or give it a word"));
     }
     chars(field, text, WORD_CHARS)
@@ -133,11 +137,26 @@ pub fn word(field: &'static str, text: &str) -> Result<(), Invalid> {
 /// # Errors
 /// It is blank, or it or its comment is longer than [`ANSWER_BYTES`].
 pub fn answer(value: &str, comment: Option<&str>) -> Result<(), Invalid> {
-    if value.trim().is_empty() {
+    if is_blank(value) {
         return Err(Invalid::new("value", "is blank", "send the value of a choice, or a text"));
     }
     bytes("value", value, ANSWER_BYTES, "shorten it")?;
     bytes("comment", comment.unwrap_or_default(), ANSWER_BYTES, "shorten it")
+}
+
+/// The choices of a task: each has a value that can be answered.
+///
+/// # Errors
+/// A value is blank or longer than [`ANSWER_BYTES`], which no answer may be.
+pub fn choices(choices: &[Choice]) -> Result<(), Invalid> {
+    const FIELD: &str = "context.choices";
+    for choice in choices {
+        if is_blank(&choice.value) {
+            return Err(Invalid::new(FIELD, "hold one whose value is blank", "give each a value that can be answered"));
+        }
+        bytes(FIELD, &choice.value, ANSWER_BYTES, "shorten the value")?;
+    }
+    Ok(())
 }
 
 /// What is typed into a terminal.
@@ -172,20 +191,28 @@ pub fn terminal_size(columns: u16, rows: u16) -> Result<(), Invalid> {
 pub fn new_task(task: &NewTask) -> Result<(), Invalid> {
     title(&task.title)?;
     tags(&task.tags)?;
-    context(&task.context)?;
+    context(&task.context, |_| true)?;
     let words = [("type", &task.kind), ("status", &task.status), ("createdBy", &task.created_by), ("targetUser", &task.target_user)];
     words.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?))).try_for_each(|(field, text)| word(field, text))?;
     scope(task.scope.as_deref().unwrap_or_default())?;
     task.answer.as_ref().map_or(Ok(()), |given| answer(&given.value, given.comment.as_deref()))
 }
 
-/// All of a task's context.
+/// Those members of a task's context that are new. What is stored already stays as it is: it may be older than a rule.
 ///
 /// # Errors
-/// Its prompt or its request id is too long.
-fn context(context: &TaskContext) -> Result<(), Invalid> {
-    context.prompt.as_deref().map_or(Ok(()), prompt)?;
-    chars("context.requestId", context.request_id.as_deref().unwrap_or_default(), REQUEST_ID_CHARS)
+/// The prompt or the request id is too long, the prompt is blank, or a choice cannot be answered.
+fn context(context: &TaskContext, is_new: impl Fn(&str) -> bool) -> Result<(), Invalid> {
+    if is_new("prompt") {
+        context.prompt.as_deref().map_or(Ok(()), prompt)?;
+    }
+    if is_new("choices") {
+        choices(&context.choices)?;
+    }
+    match is_new("requestId") {
+        true => chars("context.requestId", context.request_id.as_deref().unwrap_or_default(), REQUEST_ID_CHARS),
+        false => Ok(()),
+    }
 }
 
 impl Task {
@@ -227,6 +254,7 @@ impl Task {
                 Value::Object(whole) => whole,
                 _ => serde_json::Map::new(),
             };
+            let new: Vec<String> = members.keys().cloned().collect();
             for (name, value) in members {
                 match value {
                     Value::Null => whole.remove(&name),
@@ -234,7 +262,7 @@ impl Task {
                 };
             }
             self.context = TaskContext::read(Value::Object(whole)).map_err(|error| refuse(error.to_string()))?;
-            context(&self.context)?;
+            context(&self.context, |name| new.iter().any(|new| new == name))?;
         }
         Ok(self)
     }
@@ -257,8 +285,42 @@ mod tests {
         assert_eq!(tags(&vec!["t".repeat(TAG_CHARS); TAGS]), Ok(()));
         assert!(tags(&vec!["t".into(); TAGS + 1]).is_err() && tags(&["t".repeat(TAG_CHARS + 1)]).is_err() && tags(&[" ".into()]).is_err());
         assert!(request_id("").is_err() && request_id(&"r".repeat(REQUEST_ID_CHARS + 1)).is_err());
-        assert!(scope("").is_ok() && scope(&"s".repeat(SCOPE_CHARS + 1)).is_err());
+        assert!(scope("").is_ok() && scope("\u{3164}").is_err() && scope(&"s".repeat(SCOPE_CHARS + 1)).is_err());
         assert!(answer("", None).is_err() && answer("yes", Some(&"c".repeat(ANSWER_BYTES + 1))).is_err());
+    }
+
+    #[test]
+    fn blank_is_what_looks_blank_wherever_something_must_stand() {
+        for blank in ["", " ", "\u{200b}", "\u{3164}", "\u{2800}", "\u{2066}\u{2069}", "\u{a0}\u{ad}"] {
+            let choice = Choice { label: "L".into(), value: blank.into(), primary: false, extra: Default::default() };
+            for (field, refused) in [
+                ("title", title(blank)),
+                ("prompt", prompt(blank)),
+                ("tags", tags(&[blank.to_owned()])),
+                ("requestId", request_id(blank)),
+                ("createdBy", word("createdBy", blank)),
+                ("value", answer(blank, None)),
+                ("context.choices", choices(&[choice])),
+            ] {
+                assert_eq!(refused.expect_err("blank").field, field, "{blank:?}");
+            }
+            assert_eq!(scope(blank).is_err(), !blank.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_was_stored_before_a_rule_can_still_be_changed() {
+        let task: Task = serde_json::from_value(json!({
+            "id": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "type": "general", "status": "pending", "title": "T",
+            "context": { "choices": [{"label": "Never", "value": ""}], "prompt": "\u{200b}" },
+            "createdAt": "2026-01-02T09:13:58.259Z", "updatedAt": "2026-01-02T09:13:58.259Z",
+        }))
+        .expect("a task");
+        let patch = |value| task.clone().patched(serde_json::from_value::<TaskPatch>(value).expect("a patch"));
+        assert!(patch(json!({"status": "completed", "context": {"mood": "calm"}})).is_ok());
+        for again in [json!({"context": {"choices": [{"label": "Never", "value": ""}]}}), json!({"context": {"prompt": "\u{200b}"}})] {
+            assert!(patch(again.clone()).is_err(), "{again}");
+        }
     }
 
     #[test]

@@ -259,7 +259,7 @@ impl Heard {
             StreamEvent::Reset(reset) => Heard::Reset { head: reset.head },
             StreamEvent::ForceLogout(logout) => Heard::ForceLogout { reason: logout.reason.clone() },
             StreamEvent::Shutdown(shutdown) => Heard::Shutdown { retry_ms: shutdown.retry_ms, renewal: shutdown.renewal },
-            StreamEvent::Task(_) | StreamEvent::Run(_) | StreamEvent::Output(_) | StreamEvent::End(_) => {
+            StreamEvent::Task(_) | StreamEvent::Run(_) | StreamEvent::Output(_) | StreamEvent::Size(_) | StreamEvent::End(_) => {
                 cursor.map_or(Heard::Unreadable(None), Heard::Log)
             }
         }

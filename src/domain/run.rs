@@ -2,6 +2,7 @@
 
 use super::{
     id::{RunId, TaskId},
+    integrity::Damage,
     members::{Members, Read, Unreadable},
     sort_key::SortKey,
     timestamp::Timestamp,
@@ -107,6 +108,10 @@ pub struct Run {
     /// While it is being stopped: how far that has come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
+    /// True where it came with a backup or a copy of the data folder and waits for a person's word, or belongs to the folder that the copy
+    /// was made of; false where a person has let it run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its program was started.
@@ -121,6 +126,20 @@ pub struct Run {
     pub lines: u64,
     /// `sha256:` and 64 hexadecimal digits over exactly those bytes; set when the run has ended.
     pub digest: Option<String>,
+    /// Whether [`Run::digest`] is that of what the program wrote, as its supervisor read it, so that
+    /// whoever has bytes of that digest has the program's. Not, as soon as it is known to differ.
+    /// None while it runs, and where nobody can know: supervisors of earlier versions said nothing.
+    pub verified: Option<bool>,
+    /// How many bytes from the beginning are known to be what the program wrote; set when the run
+    /// has ended, where its supervisor said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_bytes: Option<u64>,
+    /// The digest of all bytes that were read from the program and kept, as its supervisor said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_digest: Option<String>,
+    /// Where the output differs from what the program wrote; it may be known while the run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
     /// Its place in the order of acceptance, which is that of these numbers. 0 where it is not known: earlier versions logged none.
     #[serde(skip_serializing_if = "is_unknown")]
     pub number: u64,
@@ -148,6 +167,7 @@ impl Read for Run {
             signal: members.take("signal")?,
             reason: members.take("reason")?,
             stopping: members.take("stopping")?,
+            held: members.take("held")?,
             created_at: members.take("createdAt")?,
             started_at: members.take("startedAt")?,
             ended_at: members.take("endedAt")?,
@@ -155,6 +175,10 @@ impl Read for Run {
             bytes: members.take("bytes")?,
             lines: members.take_or_default("lines")?,
             digest: members.take("digest")?,
+            verified: members.take("verified")?,
+            verified_bytes: members.take("verifiedBytes")?,
+            program_digest: members.take("programDigest")?,
+            damage: members.take("damage")?,
             number: members.take_or_default("number")?,
             ahead: members.take("ahead")?,
         })
@@ -162,6 +186,37 @@ impl Read for Run {
 }
 
 impl Run {
+    /// A run as it is accepted: queued, and its place not known yet.
+    #[must_use]
+    pub fn accepted(id: RunId, task_id: TaskId, request_id: String, runner: String, prompt: String, at: Timestamp) -> Self {
+        Run {
+            id,
+            task_id,
+            request_id,
+            runner,
+            prompt,
+            status: RunStatus::Queued,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            stopping: None,
+            held: None,
+            created_at: at,
+            started_at: None,
+            ended_at: None,
+            events: 0,
+            bytes: 0,
+            lines: 0,
+            digest: None,
+            verified: None,
+            verified_bytes: None,
+            program_digest: None,
+            damage: None,
+            number: 0,
+            ahead: None,
+        }
+    }
+
     /// What the request id of a run begins with that repeats another, whose id follows.
     pub const AGAIN: &str = "again-";
 
@@ -179,8 +234,14 @@ impl Run {
         match self.status {
             RunStatus::Queued => false,
             RunStatus::Running => self.events == 0 && !asked_since(),
-            _ => self.started_at.is_none(),
+            _ => self.started_at.is_none() && self.held != Some(true),
         }
+    }
+
+    /// Whether it waits for its turn, and not for a person's word.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.status == RunStatus::Queued && self.held != Some(true)
     }
 
     /// Another run waits no longer: if it was before this one, there is one fewer. To be called once for each.
@@ -188,6 +249,19 @@ impl Run {
         if left.number < self.number {
             self.ahead = self.ahead.map(|ahead| ahead.saturating_sub(1));
         }
+    }
+
+    /// Another run was held and waits now: if it is before this one, there is one more. To be called once for each.
+    pub fn let_in(&mut self, released: &Run) {
+        if released.number < self.number {
+            self.ahead = self.ahead.map(|ahead| ahead + 1);
+        }
+    }
+
+    /// Whether an event with this run tells that it was held and waits now.
+    #[must_use]
+    pub fn was_released(&self) -> bool {
+        self.status == RunStatus::Queued && self.held == Some(false)
     }
 
     /// How the run ended or stands, as a sentence of few words: "queued, 3 before it", "failed with exit code 3", "ended by SIGKILL",
@@ -199,6 +273,7 @@ impl Run {
             None => words.to_owned(),
         };
         match (self.status, self.exit_code, &self.signal) {
+            (RunStatus::Queued, ..) if self.held == Some(true) => "held, as it comes from a backup or a copy".into(),
             (RunStatus::Queued, ..) => match self.ahead {
                 None => "queued".into(),
                 Some(0) => "queued, next".into(),
@@ -253,13 +328,16 @@ mod tests {
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };
         let stopping = Run { stopping: Some(stopping), ..run() };
         let waiting = Run { number: 7, ahead: Some(0), ..run() };
-        for run in [run(), ended, stopping, waiting] {
+        let held = Run { held: Some(true), ..run() };
+        let damage = Some(Damage { from: 1, to: 2 });
+        let damaged = Run { verified: Some(false), verified_bytes: Some(1), program_digest: Some("d".into()), damage, ..run() };
+        for run in [run(), ended, stopping, waiting, held, damaged] {
             let written = serde_json::to_value(&run).expect("JSON");
             assert_eq!(Run::read(written).expect("a run"), run);
         }
         let written = serde_json::to_value(run()).expect("JSON");
         assert_eq!(written["exitCode"], json!(null), "what is not there yet is said to be null");
-        assert_eq!((written.get("signal"), written.get("stopping")), (None, None));
+        assert_eq!((written.get("signal"), written.get("stopping"), written.get("held")), (None, None, None));
     }
 
     #[test]
@@ -268,6 +346,8 @@ mod tests {
             Run { status, exit_code, signal: signal.map(Into::into), reason: reason.map(Into::into), ..run() }.outcome()
         };
         let waiting = |ahead| Run { ahead, ..run() }.outcome();
+        assert_eq!(Run { held: Some(true), ..run() }.outcome(), "held, as it comes from a backup or a copy");
+        assert_eq!(Run { held: Some(false), ahead: Some(0), ..run() }.outcome(), "queued, next");
         assert_eq!([None, Some(0), Some(12)].map(waiting), ["queued", "queued, next", "queued, 12 before it"]);
         assert_eq!(outcome(RunStatus::Succeeded, Some(0), None, None), "succeeded");
         let stopping = Stopping { signal: "SIGTERM".into(), by: "Firefox on Linux".into(), at: Timestamp(1) };

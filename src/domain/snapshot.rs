@@ -3,10 +3,12 @@
 
 use super::{
     cursor::Cursor,
+    held::HeldRuns,
     id::RunId,
     members::{Members, Read, Unreadable},
     run::Run,
     task::Task,
+    terminal_size::PlacedSize,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +28,8 @@ pub struct DashboardSnapshot {
     pub runners: Vec<String>,
     /// What makes the next submission from this page one submission.
     pub request_id: String,
+    /// The runs that wait for a person's word.
+    pub held: HeldRuns,
 }
 
 impl Read for DashboardSnapshot {
@@ -38,6 +42,7 @@ impl Read for DashboardSnapshot {
             tails: members.take("tails")?,
             runners: members.take("runners")?,
             request_id: members.take("request_id")?,
+            held: members.take("held")?,
         })
     }
 }
@@ -49,12 +54,14 @@ pub struct RunTail {
     pub run: RunId,
     /// At most the last 4 KiB of its text.
     pub text: String,
+    /// The sizes that its terminal had.
+    pub sizes: Vec<PlacedSize>,
 }
 
 impl Read for RunTail {
     fn read(value: Value) -> Result<Self, Unreadable> {
         let mut members = Members::of(value)?;
-        Ok(RunTail { run: members.take("run")?, text: members.take("text")? })
+        Ok(RunTail { run: members.take("run")?, text: members.take("text")?, sizes: members.take("sizes")? })
     }
 }
 
@@ -75,6 +82,8 @@ pub struct BoardSnapshot {
     pub kinds: Vec<String>,
     /// The statuses there are, in order, to choose from.
     pub statuses: Vec<String>,
+    /// The runs that wait for a person's word.
+    pub held: HeldRuns,
 }
 
 impl Read for BoardSnapshot {
@@ -88,6 +97,7 @@ impl Read for BoardSnapshot {
             tags: members.take("tags")?,
             kinds: members.take("kinds")?,
             statuses: members.take("statuses")?,
+            held: members.take("held")?,
         })
     }
 }
@@ -131,6 +141,8 @@ pub struct ConsoleSnapshot {
     pub text: String,
     /// How many bytes of the run's output come before `text`; 0 where it is complete.
     pub text_start: u64,
+    /// All sizes that the run's terminal had, also before `text`.
+    pub sizes: Vec<PlacedSize>,
     /// Where the digest of its output stands, for `OutputDigest::take_up`; none where it has ended, and [`Run::digest`] is all of it.
     pub digest_so_far: Option<String>,
     /// What makes the first line that is typed on this page one line; none where the program has no terminal or is over.
@@ -145,6 +157,7 @@ impl Read for ConsoleSnapshot {
             run: members.take("run")?,
             text: members.take("text")?,
             text_start: members.take("text_start")?,
+            sizes: members.take("sizes")?,
             digest_so_far: members.take("digest_so_far")?,
             input: members.take("input")?,
         })

@@ -6,6 +6,7 @@ use super::{
     members::{Members, Read, Unreadable, deserialize_by_reading},
     sort_key::SortKey,
     timestamp::Timestamp,
+    visible_text::is_blank,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -102,6 +103,14 @@ pub struct Answer {
     pub comment: Option<String>,
     /// When it was given.
     pub answered_at: Timestamp,
+}
+
+impl Choice {
+    /// What its button says: its label, or its value where that would show nothing.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if is_blank(&self.label) { &self.value } else { &self.label }
+    }
 }
 
 impl Read for Task {

@@ -73,6 +73,12 @@ impl Screen {
         self.parser.feed(text, &mut self.grid);
     }
 
+    /// Gives the screen another size, in cells, as a terminal's window gets one: text is wrapped at the new width, and the rows
+    /// above come back into a higher screen.
+    pub fn resize(&mut self, columns: usize, rows: usize) {
+        self.grid.resize(columns, rows);
+    }
+
     /// How many lines there are, with those that have been dropped. The row that the cursor waits in counts once something stands
     /// in it.
     #[must_use]

@@ -1,5 +1,7 @@
 //! What a browser calls itself, in words for a person. Only the common ones are known; what is not is shown as it says it.
 
+use super::visible_text::{is_blank, is_hidden};
+
 /// How much of an unknown name is shown, in characters.
 const SHOWN_CHARS: usize = 60;
 
@@ -46,15 +48,13 @@ pub fn in_words(user_agent: &str) -> String {
 
 /// Without what would change how the text around it reads, and not too long.
 fn as_it_is(text: &str) -> String {
-    let is_plain = |c: &char| {
-        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let is_plain = |c: &char| !c.is_control() && !is_hidden(*c);
     let mut plain = text.trim().chars().filter(is_plain);
     let mut shown: String = plain.by_ref().take(SHOWN_CHARS).collect();
     if plain.next().is_some() {
         shown.push('…');
     }
-    if shown.trim().is_empty() { "A browser that does not say its name".to_owned() } else { shown }
+    if is_blank(&shown) { "A browser that does not say its name".to_owned() } else { shown }
 }
 
 #[cfg(test)]
@@ -101,7 +101,8 @@ mod tests {
         assert_eq!(in_words("curl/8.14.1"), "curl/8.14.1");
         assert_eq!(in_words("<b>Chrome/1 on Windows</b>"), "<b>Chrome/1 on Windows</b>");
         assert_eq!(in_words(" \t"), "A browser that does not say its name");
-        assert_eq!(in_words("a\u{202e}b\nc\u{0}d"), "abcd");
+        assert_eq!(in_words("\u{200b}\u{2800}\u{3164}"), "A browser that does not say its name");
+        assert_eq!(in_words("a\u{202e}b\nc\u{0}d\u{e0041}\u{ad}e"), "abcde");
         assert_eq!(in_words(&"ä".repeat(300)), format!("{}…", "ä".repeat(60)));
         assert_eq!(in_words(&"ä".repeat(60)), "ä".repeat(60));
     }

@@ -1,5 +1,6 @@
 //! What can be typed after `kontasks`, and what is said to the person who typed it.
 
+pub mod standard_streams;
 pub mod typed;
 
 use crate::backend::{auth::Secret, data_dir::DataDir};
@@ -48,7 +49,7 @@ pub struct DataOptions {
     #[arg(long, env = "KONTASKS_DATA", value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// The SQLite file [default: kontasks.db in the data folder]
-    #[arg(long, env = "KONTASKS_DATABASE", value_name = "FILE")]
+    #[arg(long, env = "KONTASKS_DATABASE", hide_env_values = true, value_name = "FILE")]
     pub database: Option<PathBuf>,
 }
 
@@ -114,25 +115,69 @@ impl DataOptions {
     }
 }
 
-/// Says a line to whoever started the program, on standard output. That nobody listens is no reason to stop.
+impl DataOptions {
+    /// What to type for a link that signs in to this server, on this machine and as this user.
+    #[must_use]
+    pub fn sign_in_command(&self) -> String {
+        let mut command = "kontasks sign-in-link".to_owned();
+        let data = self.data.as_ref().filter(|data| DataDir::default_path().as_ref() != Some(*data));
+        for (option, path) in [("--data", data), ("--database", self.database.as_ref())] {
+            if let Some(path) = path {
+                let named = path.display().to_string();
+                // A database can be named by an address as well.
+                let is_path = !named.contains("://");
+                let absolute = std::path::absolute(path).ok().filter(|_| is_path).map(|path| path.display().to_string());
+                command.push_str(&format!(" {option} {}", quoted(&absolute.unwrap_or(named))));
+            }
+        }
+        command
+    }
+}
+
+/// As a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Says a line to whoever started the program, on standard output. It never fails or waits once the streams are relayed.
 pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+/// What is logged where `KONTASKS_LOG` says nothing: dependencies warn of what a program posts, a line for each tag of it.
+const LOGGED: &str = "error,kontasks=info";
+
 /// Logs go to standard error, as much of them as `KONTASKS_LOG` wants (`info`, `debug`, `kontasks=trace`).
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("KONTASKS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("KONTASKS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::environment::SECRETS;
     use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    /// Whoever adds a variable decides here whether it has to leave the environment.
+    #[test]
+    fn every_variable_is_known_to_be_a_secret_or_none() {
+        const OPEN: [&str; 3] = ["KONTASKS_ADDR", "KONTASKS_CONFIG", "KONTASKS_DATA"];
+        let command = CommandLine::command();
+        let arguments = command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments));
+        for name in arguments.filter_map(|argument| argument.get_env()?.to_str()) {
+            assert!(OPEN.contains(&name) != SECRETS.contains(&name), "{name}");
+        }
+        for argument in CommandLine::command().get_arguments().filter(|argument| argument.get_env().is_some()) {
+            let is_secret = SECRETS.iter().any(|secret| argument.get_env().is_some_and(|name| name == *secret));
+            assert_eq!(argument.is_hide_env_values_set(), is_secret, "{:?}: what --help shows", argument.get_env());
+        }
     }
 
     #[test]
@@ -143,6 +188,17 @@ mod tests {
         let line = CommandLine::try_parse_from(["kontasks", "serve", "--addr", "[::1]:7"]).expect("valid");
         assert!(matches!(line.command, Some(Command::Serve(options)) if options.addr.port() == 7));
         assert!(CommandLine::try_parse_from(["kontasks", "serve", "--addr", "nonsense"]).is_err());
+    }
+
+    #[test]
+    fn the_command_for_a_link_names_what_is_not_the_default() {
+        let command = |data: Option<&str>, database: Option<&str>| {
+            DataOptions { data: data.map(PathBuf::from), database: database.map(PathBuf::from) }.sign_in_command()
+        };
+        assert_eq!(command(None, None), "kontasks sign-in-link");
+        assert_eq!(command(DataDir::default_path().as_deref().and_then(Path::to_str), None), "kontasks sign-in-link");
+        assert_eq!(command(Some("/var/lib/kontasks"), None), "kontasks sign-in-link --data /var/lib/kontasks");
+        assert_eq!(command(Some("/it's here"), Some("/b.db")), "kontasks sign-in-link --data '/it'\\''s here' --database /b.db");
     }
 
     #[test]

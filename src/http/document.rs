@@ -1,7 +1,10 @@
 //! A page without scripts: a document of its own, written as a whole, which costs the application's bundle nothing.
 
 use super::{pages, state::AppState, theme};
-use crate::app::DocumentHead;
+use crate::{
+    app::DocumentHead,
+    ui::markup::{PlainTitle, provide_meta_context},
+};
 use axum::{extract::Request, response::Response};
 use leptos::prelude::*;
 
@@ -15,13 +18,13 @@ pub async fn render<V: IntoView + 'static>(
     let options = state.leptos.clone();
     let theme = theme::of(request.headers());
     let document = move || {
-        leptos_meta::provide_meta_context();
+        provide_meta_context();
         view! {
             <!DOCTYPE html>
             <html lang="en" data-theme=theme.attribute()>
                 <head>
                     <DocumentHead options=options.clone() theme/>
-                    <title>{format!("{title} · Kontasks")}</title>
+                    <PlainTitle text=title/>
                 </head>
                 <body>{body()}</body>
             </html>

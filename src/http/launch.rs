@@ -2,7 +2,10 @@
 
 use super::{
     command_line::{DataOptions, PasswordOptions, ServeOptions, say, typed},
+    connection::Connections,
     cross_origin::Origins,
+    limits::Limits,
+    output_readers::{self, Shared},
     serve::serve,
     state::AppState,
     streams::StreamOptions,
@@ -15,7 +18,8 @@ use crate::backend::{
     data_dir::DataDir,
     drafts::Drafts,
     open_files,
-    runner::Runners,
+    private_files::{restrict_database, restrict_folder},
+    runner::{self, Runners},
     store::{Store, StoreError},
 };
 use anyhow::{Context, Result, anyhow, bail};
@@ -36,10 +40,14 @@ const CLOSING: Duration = Duration::from_millis(200);
 pub async fn run_server(options: ServeOptions) -> Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
-    let mut streams = StreamOptions::default();
+    let (mut streams, mut limits) = (StreamOptions::default(), Limits::default());
     match open_files::raise() {
         // The rest is for pages, the API, the database and what is run.
-        Ok(Some(limit)) => streams.most = streams.most.min(usize::try_from(limit / 4 * 3).unwrap_or(usize::MAX)),
+        Ok(Some(limit)) => {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            streams.most = streams.most.min(limit / 4 * 3);
+            limits = limits.within_open_files(limit);
+        }
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the number of open files stays limited, and with it that of streams"),
     }
@@ -52,27 +60,28 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     let address = listener.local_addr()?;
 
     let clock = Clock::system();
-    let store = Store::open(&options.at.database_file(data.path())?, clock.clone()).await?;
+    let database = options.at.database_file(data.path())?;
+    restrict_database(&database, data.path())?;
+    let store = Store::open_in(data.path(), &database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock.clone(), options.token.as_ref())?;
-    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    // Its hash is kept.
+    drop(options.token);
+    let exe = runner::own_file().context("cannot tell where this program lies")?;
     let runners = Runners::new(store.clone(), config.runners, data.path(), exe, shutdown.clone());
     runners.watch_space(config.max_data).await;
     runners.resume().await?;
+    look_for_damage(store.clone());
     let backend = Backend { store: store.clone(), runners: runners.clone(), clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth.clone(), &config.hosts, &streams, shutdown);
     state.origins = Origins::new(&config.origins);
+    state.connections = Connections::new(limits);
     state.configured_in = Some(std::path::absolute(&config_file).unwrap_or(config_file).into());
 
     data.announce(address).context("cannot write down the address in the data folder")?;
-    // A full disk is no reason to stay away: what runs is to be taken up, and pages say how it stands.
-    let link = match auth.issue_link().await {
-        Err(AuthError::Store(StoreError::Full)) => None,
-        link => Some(link?),
-    };
+    let way_in = way_in(&auth, address, &options.at).await?;
     say(&format!("Kontasks listens on http://{address}"));
-    match link {
-        Some(link) => say(&format!("Sign in: {}", sign_in_url(address, link.reveal()))),
-        None => tracing::warn!("the disk is full, so there is no sign-in link: `kontasks sign-in-link` makes one when there is room"),
+    if let Some(way_in) = way_in {
+        say(&format!("Sign in: {way_in}"));
     }
     if !address.ip().is_loopback() {
         tracing::warn!(
@@ -87,6 +96,28 @@ pub async fn run_server(options: ServeOptions) -> Result<()> {
     })
     .await;
     Ok(())
+}
+
+/// How to sign in, for whoever reads standard output: by a link, or where others read it too, by the command that prints
+/// one. None where there is no room for a link.
+async fn way_in(auth: &Auth, address: SocketAddr, at: &DataOptions) -> Result<Option<String>> {
+    if let Some(shared) = output_readers::of_stdout() {
+        let others = match shared {
+            Shared::Journal => "the journal keeps this line",
+            Shared::Container => "the container's log keeps this line",
+            Shared::File => "other users can read this file",
+        };
+        return Ok(Some(format!("{} prints a link ({others}, so none is printed here)", at.sign_in_command())));
+    }
+    match auth.issue_link().await {
+        Ok(link) => Ok(Some(sign_in_url(address, link.reveal()))),
+        // No reason to stay away: what runs is to be taken up, and pages say how it stands.
+        Err(AuthError::Store(StoreError::Full)) => {
+            tracing::warn!("the disk is full, so there is no sign-in link: `{}` makes one when there is room", at.sign_in_command());
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `kontasks sign-in-link`: for the server that runs, or will run, with that data folder.
@@ -130,8 +161,12 @@ async fn beside_the_server(at: &DataOptions) -> Result<(Store, Auth, SocketAddr)
     let Some(address) = DataDir::server(&folder).and_then(|note| note.address) else {
         bail!("no server has been started with the data folder {}; name another with --data", folder.display());
     };
+    let folder = folder.canonicalize()?;
+    restrict_folder(&folder)?;
+    let database = at.database_file(&folder)?;
+    restrict_database(&database, &folder)?;
     let clock = Clock::system();
-    let store = Store::open(&at.database_file(&folder)?, clock.clone()).await?;
+    let store = Store::open(&database, clock.clone()).await?;
     let auth = Auth::new(store.clone(), clock, None)?;
     Ok((store, auth, address))
 }
@@ -145,14 +180,25 @@ fn sign_in_url(address: SocketAddr, secret: &str) -> String {
     format!("http://{reachable}/sign-in?token={secret}")
 }
 
+/// Beside everything else, as it takes long where there is much.
+fn look_for_damage(store: Store) {
+    tokio::spawn(async move {
+        match store.look_for_damage().await {
+            // What it found it has said.
+            Ok(()) | Err(StoreError::Damaged) => {}
+            Err(error) => tracing::warn!("the database could not be looked through for damage: {error}"),
+        }
+    });
+}
+
 fn stop_on_signals(shutdown: &CancellationToken) -> Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind).map_err(|error| anyhow!("cannot listen for signals: {error}"))?;
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             signals.recv().await;
-            tracing::info!("stopping");
             shutdown.cancel();
+            tracing::info!("stopping");
         });
     }
     Ok(())

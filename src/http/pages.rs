@@ -2,12 +2,16 @@
 //! call.
 
 use super::{assets, problem::Problem, security, state::AppState, theme};
-use crate::app::{App, shell};
+use crate::{
+    api::form_token::PageFormToken,
+    app::{App, shell},
+    backend::auth::FormToken,
+};
 use axum::{
     Router,
     body::Body,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use leptos::{WasmSplitManifest, prelude::*};
@@ -23,6 +27,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         provide_context(backend.clone());
         provide_context(auth.clone());
         provide_context(WasmSplitManifest(ArcStoredValue::new(chunks.clone())));
+        provide_form_token();
         provide_policy();
     };
     Router::new().leptos_routes_with_context(state, generate_route_list(App), context, move || shell(options.clone(), theme::of_context()))
@@ -48,7 +53,17 @@ pub async fn not_found(State(state): State<AppState>, request: Request) -> Respo
 
 /// Renders one document on its own.
 pub async fn render<V: IntoView + 'static>(request: Request, document: impl Fn() -> V + Clone + Send + Sync + 'static) -> Response {
-    leptos_axum::render_app_async_with_context(provide_policy, document)(request).await
+    let context = || {
+        provide_form_token();
+        provide_policy();
+    };
+    leptos_axum::render_app_async_with_context(context, document)(request).await
+}
+
+/// The page's forms carry the token of the session that it is rendered for.
+fn provide_form_token() {
+    let token = use_context::<Parts>().and_then(|parts| parts.extensions.get::<FormToken>().map(FormToken::reveal));
+    provide_context(PageFormToken(token.unwrap_or_default()));
 }
 
 /// The response carries the policy for the nonce that its scripts have.

@@ -2,12 +2,13 @@
 
 pub mod answers;
 mod extract;
+pub mod held_runs;
 pub mod openapi;
 pub mod output;
 pub mod runs;
 pub mod tasks;
 
-pub use extract::{Id, Json, Query};
+pub use extract::{Id, Json, Query, is_json};
 
 use super::{problem::Problem, state::AppState, streams};
 use crate::backend::{
@@ -34,6 +35,9 @@ pub fn routes() -> Router<AppState> {
         .route("/runs/{id}/input", post(runs::type_in))
         .route("/runs/{id}/size", post(runs::resize))
         .route("/runs/{id}/events", get(streams::of_run))
+        .route("/held-runs", get(held_runs::read))
+        .route("/held-runs/release", post(held_runs::release))
+        .route("/held-runs/drop", post(held_runs::cancel))
         .route("/events", get(streams::of_board))
         .route("/tasks", get(tasks::list).post(tasks::create))
         .route("/tasks/{id}", get(tasks::read).patch(tasks::change).delete(tasks::delete))
@@ -58,6 +62,10 @@ impl From<StoreError> for Problem {
                 tracing::error!(%error, "a request failed");
                 Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
             }
+            StoreError::Gone | StoreError::Damaged => {
+                tracing::error!(%error, "a request failed");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             StoreError::Closed => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping; come back in a moment"),
             _ => Problem::internal(&error),
         }
@@ -74,6 +82,7 @@ impl From<RunnerError> for Problem {
                 tracing::error!(%error, "a request failed");
                 Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
             }
+            RunnerError::NoRoom(shortage) if !shortage.is_of_room() => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             RunnerError::NoRoom(_) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             RunnerError::NotFound => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
         }

@@ -1,7 +1,14 @@
 //! Every route, and what stands in front of them, from the outside in: hardened responses, the host's name, where a request comes from,
-//! what is open to everybody, the sign-in, the size of bodies.
+//! what is open to everybody, the sign-in, the size of bodies and the time that they take, the form token.
 
-use super::{cross_origin, guard, health, pages, problem::Problem, rest, security, settings, sign_in, state::AppState};
+use super::{
+    cross_origin, form_token, guard, health,
+    limits::{BodyLimit, limit_body},
+    nonce, pages,
+    problem::Problem,
+    rest, security, settings, sign_in,
+    state::AppState,
+};
 use axum::{
     Router,
     extract::Request,
@@ -25,15 +32,18 @@ pub fn router(state: AppState) -> Router {
         .fallback(pages::not_found)
         // Before the layers, which else would not stand in front of it.
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(nonce::hide))
         .layer(compression())
-        .layer(from_fn(security::limit_body))
+        .layer(from_fn_with_state(state.clone(), form_token::require))
+        .layer(from_fn_with_state(BodyLimit::for_callers(state.connections.limits()), limit_body))
         .layer(from_fn_with_state(state.clone(), guard::require_sign_in));
     let open = Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/sign-in", get(sign_in::open).post(sign_in::submit))
         .route("/pkg/{build}/{*name}", get(pages::asset))
-        .method_not_allowed_fallback(wrong_method);
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(BodyLimit::for_strangers(state.connections.limits()), limit_body));
     Router::new()
         .merge(open)
         .merge(inside)
@@ -42,8 +52,8 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(security::refuse_foreign_readers))
         .layer(from_fn_with_state(state.origins.clone(), cross_origin::trust))
         .layer(from_fn_with_state(state.hosts.clone(), security::check_host))
-        .layer(from_fn(security::harden))
         .layer(option_layer(state.origins.cors()))
+        .layer(from_fn(security::harden))
         .with_state(state)
 }
 

@@ -5,9 +5,8 @@
 //! even pass for this site (DNS rebinding). The first is refused by where the browser says a request comes from, the second by the
 //! name that it asks for.
 
-use super::problem::Problem;
+use super::{forwarded::is_https, problem::Problem};
 use axum::{
-    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
@@ -40,6 +39,14 @@ impl Hosts {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let is_named = self.0.iter().any(|known| without_port(known) == name);
         address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") || is_named
+    }
+
+    /// What people call the board that they reach as `authority`: behind a proxy that asks by a name of its own, the first one
+    /// of the configuration.
+    #[must_use]
+    pub fn name_of<'h>(&'h self, authority: &'h str) -> &'h str {
+        let is_own = self.0.iter().any(|known| without_port(known).eq_ignore_ascii_case(without_port(authority)));
+        self.0.first().filter(|_| !is_own).map_or(authority, String::as_str)
     }
 
     /// The authority of an `Origin` that the configuration names, port and all: pages from there are the board's own.
@@ -152,12 +159,22 @@ fn foreign(by_name: bool) -> Response {
     Problem::new(StatusCode::FORBIDDEN, detail).into_response()
 }
 
-/// Adds to each response what keeps browsers from guessing, framing and telling. A page brings its own, wider policy.
+/// How long a browser that came by TLS comes by TLS only: a day, since it is for every port of the host, and whoever goes
+/// back to plain HTTP must not be locked out for long.
+const TLS_ONLY: &str = "max-age=86400";
+
+/// Adds to each response what keeps browsers from guessing, framing, telling and keeping. A page brings its own, wider
+/// policy; what is no secret, such as the page's files, says itself how long it may be kept.
 pub async fn harden(request: Request, next: Next) -> Response {
+    let by_tls = is_https(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if by_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
+    }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CLOSED_POLICY));
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
     headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
@@ -176,47 +193,6 @@ pub fn page_policy(nonce: Option<&str>) -> String {
          img-src 'self' data:; font-src 'self'; connect-src 'self'{reload}; manifest-src 'self'; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'"
     )
-}
-
-/// The largest body that is read, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
-/// Of a larger one as much is thrown away, so that a client which first sends everything gets to read the answer.
-const MAX_DISCARDED: usize = 16 * MAX_BODY;
-/// How long a client may take to send a body.
-const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// Reads each body before its handler runs, up to [`MAX_BODY`], so that all of them refuse a larger one in the same words.
-pub async fn limit_body(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    match tokio::time::timeout(BODY_TIME, read_body(body)).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(parts, body)).await,
-        Ok(Err(problem)) => problem.into_response(),
-        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 seconds").into_response(),
-    }
-}
-
-async fn read_body(mut body: Body) -> Result<Body, Problem> {
-    use http_body::Body as _;
-    use http_body_util::BodyExt as _;
-    if body.is_end_stream() {
-        return Ok(body);
-    }
-    let mut read = bytes::BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
-        let Some(data) = frame.data_ref() else { continue };
-        length += data.len();
-        if length <= MAX_BODY {
-            read.extend_from_slice(data);
-        } else if length > MAX_DISCARDED {
-            break;
-        }
-    }
-    if length > MAX_BODY {
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have at most {MAX_BODY} bytes")));
-    }
-    Ok(Body::from(read.freeze()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! a sentence about what was done.
 
 use super::{
-    document, guard,
+    cookies, document,
     problem::Problem,
     sign_in::{looks_ahead, see_other},
     state::AppState,
@@ -21,7 +21,7 @@ use axum::{
     Extension, Form, Router,
     body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -162,12 +162,16 @@ fn number(text: &str) -> u64 {
 }
 
 /// One's own session is ended like any other, and this page then is for somebody else.
-async fn sign_out(State(state): State<AppState>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
+async fn sign_out(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let id = SessionId(number(&id));
     match state.auth.sign_out(id).await {
         Ok(()) if caller == Caller::Session(id) => {
-            ([(header::SET_COOKIE, guard::clear_cookie(state.backend.store.epoch()))], see_other("/sign-in?next=%2Fsettings"))
-                .into_response()
+            (cookies::clear_session(&headers, state.backend.store.epoch()), see_other("/sign-in?next=%2Fsettings")).into_response()
         }
         Ok(()) => see_other("/settings?done=signed-out"),
         Err(error) => Problem::internal(&error).into_response(),
@@ -194,7 +198,7 @@ struct NewToken {
 async fn make_token(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
+    parts: Parts,
     Form(NewToken { name }): Form<NewToken>,
 ) -> Response {
     let made = async {
@@ -206,12 +210,10 @@ async fn make_token(
             Err(refusal) => refusal,
         };
         // What was typed stays, and no address has room for it.
-        let mut data = gather(&state, &caller, theme::of(&headers)).await?;
+        let mut data = gather(&state, &caller, theme::of(&parts.headers)).await?;
         let shown = name.chars().take(1000).collect();
         data.tokens.refused = Some((shown, format!("This {refusal}.")));
-        let mut request = Request::new(Body::empty());
-        *request.headers_mut() = headers;
-        let mut response = page(&state, request, data).await;
+        let mut response = page(&state, Request::from_parts(parts, Body::empty()), data).await;
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         Ok::<_, AuthError>(response)
     };
@@ -235,9 +237,9 @@ struct Choice {
     theme: String,
 }
 
-async fn choose_theme(Form(Choice { theme }): Form<Choice>) -> Response {
+async fn choose_theme(headers: HeaderMap, Form(Choice { theme }): Form<Choice>) -> Response {
     let theme = Theme::from_word(&theme).unwrap_or_default();
-    ([(header::SET_COOKIE, theme::set_cookie(theme))], see_other("/settings?done=theme")).into_response()
+    (theme::set_cookies(&headers, theme), see_other("/settings?done=theme")).into_response()
 }
 
 #[cfg(test)]

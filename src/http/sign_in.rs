@@ -1,15 +1,13 @@
-//! Signing in by a one-time link or the password, and out again. The link is used up by a person who opens it or enters its code, not by
-//! a browser that looks ahead.
+//! Signing in by a one-time link or the password, and out again. A link is opened by whatever sees it, a chat's preview or a scanner of
+//! mails as well as a person, so opening it does nothing: what uses it up is the form on the page that it shows.
 
-use super::{
-    document,
-    guard::{admitted, clear_cookie, is_https, set_cookie},
-    problem::Problem,
-    state::AppState,
-};
+use super::{cookies, document, guard::admitted, problem::Problem, state::AppState};
 use crate::{
-    backend::auth::{Caller, PasswordRefusal, Secret},
-    ui::pages::sign_in::{SignInPage, SignInReason},
+    backend::{
+        auth::{Caller, PasswordRefusal, Secret},
+        store::LinkUse,
+    },
+    ui::pages::sign_in::{LinkPage, SignInPage, SignInReason},
 };
 use axum::{
     Extension, Form,
@@ -30,7 +28,7 @@ pub struct SignIn {
     next: Option<String>,
 }
 
-/// `GET /sign-in`: the page; with `token` the link itself.
+/// `GET /sign-in`: the page; with `token` the page of that link, which asks whether to sign in by it.
 pub async fn open(
     State(state): State<AppState>,
     query: Result<Query<SignIn>, axum::extract::rejection::QueryRejection>,
@@ -42,10 +40,16 @@ pub async fn open(
     if admitted(&state, request.headers()).await.is_some() {
         return see_other(&next);
     }
-    match token.filter(|_| !looks_ahead(&request)) {
-        Some(token) => enter(&state, request, &token, next).await,
-        None => page(&state, request, StatusCode::OK, SignInReason::SignedOut, next).await,
-    }
+    let Some(token) = token else { return page(&state, request, StatusCode::OK, SignInReason::SignedOut, next).await };
+    let mut response = match state.auth.link(&token).await {
+        Ok(LinkUse::Accepted) => link_page(&state, request, Secret::new(token), next).await,
+        Ok(_) => page(&state, request, StatusCode::UNAUTHORIZED, SignInReason::InvalidLink, next).await,
+        Err(error) => Problem::internal(&error).into_response(),
+    };
+    // The address is a secret: no request tells it. A browser that knows the second word goes by it; by the first one it
+    // would not even say that the form is the board's own, and the form would be refused where there is no TLS.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer, strict-origin"));
+    response
 }
 
 /// Whether nobody is to see the answer, or not yet.
@@ -78,13 +82,13 @@ pub async fn submit(
 }
 
 /// `POST /sign-out`: the session is over; the token for automation stays.
-pub async fn leave(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Response {
+pub async fn leave(State(state): State<AppState>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
     if let Caller::Session(id) = caller
         && let Err(error) = state.auth.sign_out(id).await
     {
         return Problem::internal(&error).into_response();
     }
-    ([(header::SET_COOKIE, clear_cookie(state.backend.store.epoch()))], see_other("/sign-in")).into_response()
+    (cookies::clear_session(&headers, state.backend.store.epoch()), see_other("/sign-in")).into_response()
 }
 
 async fn enter(state: &AppState, request: Request, code: &str, next: String) -> Response {
@@ -125,13 +129,21 @@ fn user_agent(request: &Request) -> String {
 }
 
 fn welcome(state: &AppState, request: &Request, token: &Secret, next: &str) -> Response {
-    let cookie = set_cookie(state.backend.store.epoch(), token.reveal(), is_https(request.headers()));
+    let cookie = cookies::set_session(request.headers(), state.backend.store.epoch(), token.reveal());
     ([(header::SET_COOKIE, cookie)], see_other(next)).into_response()
 }
 
 /// Goes on to another page of this server.
 pub fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, path), (header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// The page of a link that is good: it says for which board it is, and its form uses the link up.
+async fn link_page(state: &AppState, request: Request, token: Secret, next: String) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let board = state.hosts.name_of(host).to_owned();
+    let body = move || view! { <LinkPage board=board.clone() token=token.reveal() next=next.clone()/> };
+    document::render(state, request, "Sign in", body).await
 }
 
 /// The page. What it says does not depend on the address that it is shown at.

@@ -1,8 +1,11 @@
 //! What every request shares.
 
 use super::{
+    connection::Connections,
     cross_origin::Origins,
+    limits::Limits,
     security::Hosts,
+    standing::Standings,
     streams::{StreamOptions, Streams},
 };
 use crate::backend::{Backend, auth::Auth};
@@ -26,6 +29,10 @@ pub struct AppState {
     pub origins: Origins,
     /// The file that says which runners there are, where that is known.
     pub configured_in: Option<Arc<Path>>,
+    /// The open connections, and what one client may take.
+    pub connections: Connections,
+    /// The callers that have something under way.
+    pub standings: Standings,
     /// The open streams.
     pub streams: Streams,
     /// Which build of the page this server sends.
@@ -40,7 +47,8 @@ impl AppState {
     pub fn new(backend: Backend, auth: Auth, hosts: &[String], streams: &StreamOptions, shutdown: CancellationToken) -> Self {
         let build: Arc<str> = super::assets::build_id().into();
         let leptos = LeptosOptions::builder().output_name("kontasks").site_pkg_dir(format!("pkg/{build}")).build();
-        let streams = Streams::new(streams, auth.clone(), backend.runners.shortage(), shutdown.clone());
+        let standings = Standings::new(auth.clone());
+        let streams = Streams::new(streams, standings.clone(), backend.runners.shortage(), shutdown.clone());
         AppState {
             backend,
             auth,
@@ -48,6 +56,8 @@ impl AppState {
             hosts: Hosts::new(hosts),
             origins: Origins::default(),
             configured_in: None,
+            connections: Connections::new(Limits::default()),
+            standings,
             streams,
             build,
             shutdown,

@@ -9,11 +9,12 @@ mod start;
 use super::{
     problem::Problem,
     rest::{Id, Query, runs},
+    standing::{EndsByItself, Standings},
     state::AppState,
 };
 use crate::{
     backend::{
-        auth::{Auth, Caller},
+        auth::Caller,
         space::Shortage,
         store::{Reader, Topics},
     },
@@ -67,8 +68,13 @@ pub struct Streams {
 impl Streams {
     /// Streams that end with `shutdown`, and those of a session with it; their first words say what is short.
     #[must_use]
-    pub fn new(options: &StreamOptions, auth: Auth, shortage: watch::Receiver<Option<Shortage>>, shutdown: CancellationToken) -> Self {
-        let callers = Callers::new(options, auth, shutdown.clone());
+    pub fn new(
+        options: &StreamOptions,
+        standings: Standings,
+        shortage: watch::Receiver<Option<Shortage>>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let callers = Callers::new(options, standings);
         Streams { heartbeat: options.heartbeat, lifetime: options.lifetime, shutdown, callers, shortage }
     }
 
@@ -193,7 +199,7 @@ fn respond(state: &AppState, method: &Method, caller: &Caller, reader: impl FnOn
         // nginx holds back what it proxies unless it is told not to.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), body).into_response()
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Extension(EndsByItself), body).into_response()
 }
 
 /// Not now, but in so many seconds; not all in the same.

@@ -21,7 +21,10 @@ use crate::{
         run::{Run, RunStatus},
         snapshot::ConsoleSnapshot,
     },
-    ui::hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+    ui::{
+        hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+        markup::{Markup, content},
+    },
 };
 use drawing::{Drawing, Elements, Report};
 use earlier::Loading;
@@ -133,7 +136,7 @@ pub fn Console(
                 >
                     <div class="console-sizer" node_ref=parts.sizer>
                         {before}
-                        <div class="console-rows" node_ref=parts.rows inner_html=html></div>
+                        <div class="console-rows" node_ref=parts.rows {..content(html)}></div>
                         <span class="console-probe" node_ref=parts.probe aria-hidden="true"></span>
                     </div>
                 </div>
@@ -204,8 +207,8 @@ fn existing(drawing: Stored) -> Option<Rc<Drawing>> {
     drawing.try_with_value(|slot| slot.as_ref().map(|drawing| Rc::clone(&**drawing))).flatten()
 }
 
-fn html_of(transcript: &Transcript, numbers: Range<usize>) -> String {
-    let mut html = String::new();
+fn html_of(transcript: &Transcript, numbers: Range<usize>) -> Markup {
+    let mut html = Markup::default();
     for number in numbers {
         let content = transcript.row(number).map(|line| rows::content(&line)).unwrap_or_default();
         rows::push_row(&mut html, number, &content);
@@ -279,6 +282,11 @@ fn keep_up(snapshot: &ConsoleSnapshot, shown: Shown, on_missing: Option<Callback
                     drawing.push(output);
                 }
             }
+            StreamEvent::Size(size) if size.run == id => {
+                if let Some(drawing) = existing(shown.drawing) {
+                    drawing.with_transcript(|transcript| transcript.resize(size.columns, size.rows));
+                }
+            }
             StreamEvent::Run(now) if now.id == id => {
                 shown.run.try_update(|run| {
                     // No event says how many are before it.
@@ -291,6 +299,9 @@ fn keep_up(snapshot: &ConsoleSnapshot, shown: Shown, on_missing: Option<Callback
                 if shown.run.try_with_untracked(|run| run.ahead.is_some()) == Some(true) {
                     shown.run.try_update(|run| run.hear(other));
                 }
+            }
+            StreamEvent::Run(other) if other.was_released() => {
+                shown.run.try_update(|run| run.let_in(other));
             }
             StreamEvent::End(end) if end.run == id => match copy.borrow().is(end.bytes, &end.digest) {
                 Some(false) => differs.set(true),

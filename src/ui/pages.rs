@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod dashboard;
+pub mod not_done;
 pub mod not_found;
 pub mod run;
 pub mod settings;

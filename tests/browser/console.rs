@@ -36,6 +36,7 @@ fn console(text: &str, text_start: usize, lines: usize) -> (Rc<Drawing>, Report,
         run: members::parse(&run).and_then(Run::read).expect("a run"),
         text: text.to_owned(),
         text_start: text_start as u64,
+        sizes: Vec::new(),
         digest_so_far: None,
         input: None,
     };

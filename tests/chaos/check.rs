@@ -94,7 +94,7 @@ fn is_what_was_written(plan: &RunPlan, run: &Run, output: &[u8], harm: &Harm) ->
     let by_itself = if exit_code == 0 { RunStatus::Succeeded } else { RunStatus::Failed };
     match run.status {
         status if status == by_itself && run.exit_code == Some(exit_code) => same("the output", output, &bytes),
-        RunStatus::Interrupted if was_killed => begins("the output", output, &bytes),
+        RunStatus::Interrupted if was_killed || harm.folder_was_away => begins("the output", output, &bytes),
         RunStatus::Cancelled if plan.cancel.is_some() => begins("the output", output, &bytes),
         RunStatus::Failed if not_started && (was_killed || harm.disk_was_full) => same("the output", output, b""),
         _ => Err(format!("it {}, which nothing in this round explains", run.outcome())),
@@ -136,7 +136,8 @@ fn same(what: &str, is: &[u8], should_be: &[u8]) -> Result<(), String> {
     Err(format!("{what} has {} bytes and not {}", is.len(), should_be.len()))
 }
 
-fn begins(what: &str, is: &[u8], whole: &[u8]) -> Result<(), String> {
+/// Whether it is the beginning of the whole, or all of it.
+pub fn begins(what: &str, is: &[u8], whole: &[u8]) -> Result<(), String> {
     let alike = is.iter().zip(whole).take_while(|(is, whole)| is == whole).count();
     if alike == is.len() {
         return Ok(());

@@ -2,7 +2,13 @@
 
 use crate::http::{get, get_first};
 use kontasks::domain::{
-    cursor::Cursor, digest::OutputDigest, event::StreamEvent, id::RunId, members::Read, run::RunStatus, snapshot::ConsoleSnapshot,
+    cursor::{Cursor, Epoch},
+    digest::OutputDigest,
+    event::StreamEvent,
+    id::RunId,
+    members::Read,
+    run::RunStatus,
+    snapshot::ConsoleSnapshot,
 };
 use std::collections::BTreeMap;
 
@@ -75,6 +81,14 @@ pub async fn load(address: &str, runs: &[RunId]) -> Result<(Copies, Cursor), Str
         });
     }
     Ok((copies, from.ok_or("there is no run to load")?))
+}
+
+/// The name of the log, where there is a run to ask about.
+pub async fn epoch(address: &str, runs: &[RunId]) -> Result<Option<Epoch>, String> {
+    match runs.first() {
+        Some(run) => Ok(Some(load_one(address, *run).await?.1.epoch)),
+        None => Ok(None),
+    }
 }
 
 async fn load_one(address: &str, id: RunId) -> Result<(Copy, Cursor), String> {

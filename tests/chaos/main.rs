@@ -5,8 +5,10 @@
 mod check;
 mod client;
 mod copies;
+mod copy;
 mod disk;
 mod http;
+mod limits;
 mod plan;
 mod processes;
 mod program;
@@ -22,7 +24,7 @@ use tally::Tally;
 use tokio::{runtime::Runtime, task::JoinSet};
 
 /// What `cargo test` runs: a seed whose rounds bring every kind of fault, runner and reader.
-const FIXED: (u64, usize) = (4, 6);
+const FIXED: (u64, usize) = (27, 6);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -1,6 +1,6 @@
 //! What a round is: everything that is drawn from its seed, before anything happens. How long each thing then takes is the machine's affair.
 
-use crate::program::Program;
+use crate::{program::Program, server::Log};
 use rand::{
     Rng, SeedableRng,
     rngs::StdRng,
@@ -88,6 +88,18 @@ pub enum Fault {
     KillSupervisor { down: Option<Duration> },
     /// Nothing can be written to the disk for a while; the server may be killed meanwhile.
     FillDisk { pause: Duration, kill: bool },
+    /// The server cannot open another file or socket for a while: it has what it has, and so many more.
+    NoDescriptors { pause: Duration, spare: u64 },
+    /// The server can start neither a process nor a thread for a while.
+    NoProcesses { pause: Duration },
+    /// The server is killed, and started with a log that cannot be written.
+    UnwritableLog { log: Log, down: Duration },
+    /// A copy of the data folder is made, and a second server opened on it for a while.
+    CopyFolder { pause: Duration },
+    /// The data folder is somewhere else for a while.
+    MoveFolder { pause: Duration },
+    /// A backup is made while the server is down; it is looked at when all is over.
+    BackUp { down: Duration },
 }
 
 impl Plan {
@@ -98,9 +110,9 @@ impl Plan {
         let runs = (0..count).map(|_| RunPlan::draw(random)).collect();
         let boards = (0..random.random_range(1..=2)).map(|_| ClientPlan { board: true, ..ClientPlan::draw(random) }).collect();
         // Each kind at most once a round, so that the seeds of a few rounds bring all.
-        let mut kinds = [0, 0, 1, 2, 3, 4, 5];
+        let mut kinds = [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
         kinds.shuffle(random);
-        let storm = kinds[..random.random_range(1..=4)].iter().map(|kind| (When::draw(random), Fault::draw(random, *kind))).collect();
+        let storm = kinds[..random.random_range(1..=5)].iter().map(|kind| (When::draw(random), Fault::draw(random, *kind))).collect();
         Plan { seed, runs, boards, storm, network: random.random() }
     }
 
@@ -152,7 +164,16 @@ impl Fault {
             2 => Fault::FreezeServer { pause: millis(random, 100..3_000) },
             3 => Fault::FreezeSupervisor { pause: millis(random, 100..3_000) },
             4 => Fault::KillSupervisor { down: random.random_bool(0.4).then_some(down) },
-            _ => Fault::FillDisk { pause: millis(random, 300..2_500), kill: random.random_bool(0.3) },
+            5 => Fault::FillDisk { pause: millis(random, 300..2_500), kill: random.random_bool(0.3) },
+            6 => Fault::NoDescriptors { pause: millis(random, 300..2_500), spare: random.random_range(0..6) },
+            7 => Fault::NoProcesses { pause: millis(random, 300..2_500) },
+            8 => {
+                let logs = [Log::FullDevice, Log::FullPipe, Log::ClosedPipe];
+                Fault::UnwritableLog { log: logs.choose(random).copied().unwrap_or(Log::FullDevice), down }
+            }
+            9 => Fault::CopyFolder { pause: millis(random, 300..2_000) },
+            10 => Fault::MoveFolder { pause: millis(random, 300..2_500) },
+            _ => Fault::BackUp { down },
         }
     }
 }

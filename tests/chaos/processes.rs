@@ -26,12 +26,20 @@ pub fn of(round: &Path) -> Vec<Process> {
 }
 
 fn process(pid: i32, mark: &[u8]) -> Option<Process> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark).then_some(())?;
     let line = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).ok()?).replace('\0', " ");
+    // Servers and supervisors show their environment to root only; but the round's folder stands in their arguments.
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let is_marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark);
+    let folder = mark.splitn(2, |byte| *byte == b'=').nth(1)?;
+    (is_marked || (is_own(&line) && line.contains(&*String::from_utf8_lossy(folder)))).then_some(())?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let birth = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     Some(Process { pid, line, birth })
+}
+
+/// Whether it is a server or a supervisor.
+fn is_own(line: &str) -> bool {
+    [" serve ", " supervise "].iter().any(|word| line.contains(word))
 }
 
 /// The supervisors among them, each with the name of its run's folder. While one starts its program there is for a moment a copy of it,

@@ -3,7 +3,8 @@
 use crate::{
     check::{self, Submitted},
     client::Client,
-    copies::Copies,
+    copies::{self, Copies},
+    copy,
     disk::Disk,
     http::post,
     plan::{ClientPlan, Plan, RunPlan},
@@ -104,7 +105,11 @@ async fn hold_in(
     let (harm, (submitted, copies)): (Harm, _) = tokio::try_join!(storm, people.live(plan))?;
     let bytes = check::runs(&address, &submitted, &copies, &harm, tally).await?;
     check::no_run_is_left(round).await?;
+    let epoch = copies::epoch(&address, &submitted.iter().map(|run| run.id).collect::<Vec<_>>()).await?;
     server.end().await?;
+    if let Some(backup) = &harm.backup {
+        copy::restored(round, backup, &submitted, &epoch).await?;
+    }
     check::nothing_is_left(round)?;
     tally.add("copies compared", copies.iter().map(|(_, copies)| copies.0.len() as u64).sum());
     tally.add("bytes", bytes);

@@ -7,10 +7,10 @@ use crate::{
     program::{PRINT, STAY},
 };
 use rand::Rng;
-use rustix::process::Signal;
+use rustix::{fs::OFlags, process::Signal};
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{PipeReader, PipeWriter, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -27,8 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Server {
     round: PathBuf,
+    data: PathBuf,
     pub address: String,
     child: Option<Child>,
+    log: Log,
+    /// The end of its log that nobody reads.
+    unread: Option<PipeReader>,
+}
+
+/// Where the server's log goes at its next start; afterwards it goes to the file again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Log {
+    /// A file of the round.
+    File,
+    /// A device on which no byte finds room.
+    FullDevice,
+    /// A pipe that is full and that nobody reads.
+    FullPipe,
+    /// A pipe whose reader is gone.
+    ClosedPipe,
 }
 
 impl Server {
@@ -37,7 +54,22 @@ impl Server {
         let said = |error: std::io::Error| format!("the round's folder: {error}");
         fs::create_dir_all(Self::data_of(round)).map_err(said)?;
         fs::write(round.join("kontasks.toml"), configuration()?).map_err(said)?;
-        Ok(Server { round: round.to_owned(), address: format!("127.0.0.1:{}", free_port()?), child: None })
+        Self::on(round, Self::data_of(round))
+    }
+
+    /// A server of a round for another data folder, which is there.
+    pub fn on(round: &Path, data: PathBuf) -> Result<Server, String> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        Ok(Server { round: round.to_owned(), data, address, child: None, log: Log::File, unread: None })
+    }
+
+    /// Its log goes there at the next start.
+    pub fn log_to(&mut self, log: Log) {
+        self.log = log;
+    }
+
+    pub fn pid(&self) -> Option<i32> {
+        self.child.as_ref().and_then(Child::id).map(u32::cast_signed)
     }
 
     pub fn data_of(round: &Path) -> PathBuf {
@@ -58,10 +90,10 @@ impl Server {
 
     /// Starts it, and does not wait until it listens.
     pub fn spawn(&mut self) -> Result<(), String> {
-        let log = self.note("start")?;
+        let log = self.open_log()?;
         let child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
             .args(["serve", "--addr", &self.address, "--data"])
-            .arg(Self::data_of(&self.round))
+            .arg(&self.data)
             .arg("--config")
             .arg(self.round.join("kontasks.toml"))
             .env("KONTASKS_TOKEN", TOKEN)
@@ -75,6 +107,22 @@ impl Server {
             .spawn();
         self.child = Some(child.map_err(|error| format!("the server cannot be started: {error}"))?);
         Ok(())
+    }
+
+    fn open_log(&mut self) -> Result<Stdio, String> {
+        let said = |error: std::io::Error| format!("the server's log: {error}");
+        let file = self.note("start")?;
+        self.unread = None;
+        Ok(match std::mem::replace(&mut self.log, Log::File) {
+            Log::File => file.into(),
+            Log::FullDevice => File::options().write(true).open("/dev/full").map_err(said)?.into(),
+            Log::FullPipe => {
+                let (reader, writer) = full_pipe().map_err(said)?;
+                self.unread = Some(reader);
+                writer.into()
+            }
+            Log::ClosedPipe => std::io::pipe().map_err(said)?.1.into(),
+        })
     }
 
     /// Starts it and waits until it listens.
@@ -110,14 +158,27 @@ impl Server {
 
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
         drop(self.note(&format!("{signal:?}"))?);
-        let pid = self.child.as_ref().and_then(Child::id).ok_or("there is no server to send a signal to")?;
-        if send(pid.cast_signed(), signal) { Ok(()) } else { Err("the server is gone".to_owned()) }
+        let pid = self.pid().ok_or("there is no server to send a signal to")?;
+        if send(pid, signal) { Ok(()) } else { Err("the server is gone".to_owned()) }
     }
 
     /// How it ended, where nobody has asked it to.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
+}
+
+/// One into which not another byte goes.
+fn full_pipe() -> std::io::Result<(PipeReader, PipeWriter)> {
+    let (reader, mut writer) = std::io::pipe()?;
+    let flags = rustix::fs::fcntl_getfl(&writer)?;
+    rustix::fs::fcntl_setfl(&writer, flags | OFlags::NONBLOCK)?;
+    for size in [4096, 1] {
+        while writer.write_all(&vec![b'.'; size]).is_ok() {}
+    }
+    // A server's own standard error waits, as that of most does.
+    rustix::fs::fcntl_setfl(&writer, flags)?;
+    Ok((reader, writer))
 }
 
 /// Below the ports that the system gives to connections: one of those could else stand on the server's while it is away.

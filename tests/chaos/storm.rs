@@ -1,7 +1,9 @@
 //! The faults of a round, carried out one after the other.
 
 use crate::{
+    copy,
     disk::Disk,
+    limits,
     plan::{Fault, Plan, When},
     processes::{self, Process},
     server::Server,
@@ -9,7 +11,13 @@ use crate::{
 };
 use rand::{SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rustix::process::Signal;
-use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// How long a fault waits for what it is to hit, and how long between two looks.
@@ -22,6 +30,9 @@ pub struct Harm {
     /// The runs whose supervisor was killed.
     pub killed: BTreeSet<String>,
     pub disk_was_full: bool,
+    pub folder_was_away: bool,
+    /// The data folder as it was at some moment while the server was down.
+    pub backup: Option<PathBuf>,
 }
 
 pub struct Storm<'r> {
@@ -128,7 +139,72 @@ impl Storm<'_> {
                 }
                 None => Ok(()),
             },
+            Fault::NoDescriptors { pause, spare } => {
+                self.tally.count("server without descriptors");
+                let pid = self.server.pid().ok_or("there is no server")?;
+                let limited = limits::Descriptors::of(pid, *spare)?;
+                sleep(*pause).await;
+                limited.lift()
+            }
+            Fault::NoProcesses { pause } => {
+                let pid = self.server.pid().ok_or("there is no server")?;
+                let Some(limited) = limits::Processes::of(pid) else {
+                    self.tally.count("no processes left out, as there is no cgroup for it here");
+                    return Ok(());
+                };
+                self.tally.count("server without processes");
+                sleep(*pause).await;
+                limited.lift()
+            }
+            Fault::UnwritableLog { log, down } => {
+                self.tally.count("log that cannot be written");
+                self.server.kill().await?;
+                sleep(*down).await;
+                self.server.log_to(*log);
+                self.server.start().await
+            }
+            Fault::CopyFolder { pause } => self.open_copy(*pause).await,
+            Fault::MoveFolder { pause } => {
+                if self.disk.is_some() {
+                    self.tally.count("folder left where it is, as it is a disk of its own");
+                    return Ok(());
+                }
+                self.tally.count("folder moved away");
+                harm.folder_was_away = true;
+                let (here, away) = (Server::data_of(self.round), self.round.join("away"));
+                let said = |error: std::io::Error| format!("the folder: {error}");
+                fs::rename(&here, &away).map_err(said)?;
+                sleep(*pause).await;
+                fs::rename(&away, &here).map_err(said)
+            }
+            Fault::BackUp { down } => {
+                self.tally.count("backup");
+                self.server.kill().await?;
+                let backup = self.round.join("backup");
+                copy::folder(&Server::data_of(self.round), &backup)?;
+                harm.backup = Some(backup);
+                sleep(*down).await;
+                self.server.start().await
+            }
         }
+    }
+
+    /// Somebody opens a copy to look at it, which was made while everything was being written.
+    async fn open_copy(&self, pause: Duration) -> Result<(), String> {
+        self.tally.count("copied folder opened");
+        let data = self.round.join("copy");
+        copy::folder(&Server::data_of(self.round), &data)?;
+        let mut second = Server::on(self.round, data.clone())?;
+        if second.start().await.is_err() {
+            // What was copied in the middle of being written may not fit together.
+            self.tally.count("copied folder that could not be opened");
+            second.kill().await?;
+        } else {
+            sleep(pause).await;
+            copy::executes_nothing(self.round, &data)?;
+            second.end().await?;
+        }
+        fs::remove_dir_all(&data).map_err(|error| format!("the copy: {error}"))
     }
 
     async fn fill(&mut self, disk: &Disk, pause: Duration, kill: bool) -> Result<(), String> {

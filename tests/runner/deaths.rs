@@ -1,6 +1,6 @@
 //! Who was killed: the program, what holds it, or both. Each end has its own words, and none leaves anything behind.
 
-use crate::place::{Place, Server, kill, lives, pid_in, until};
+use crate::place::{Place, Server, gone, kill, lives, pid_in, until};
 use kontasks::domain::run::{Run, RunStatus};
 use std::{fs, path::PathBuf};
 
@@ -47,13 +47,13 @@ async fn deaths_are_told_apart() {
     let (run, pids) = start(&place, &server).await;
     let server = kill_unseen(&place, server, &[place.supervisor(run.id)], || assert_eq!(pids.map(lives), [true; 2])).await;
     let (run, bytes) = server.end(run.id).await;
-    assert_eq!(run.outcome(), "interrupted: the process that held it is gone; what it had started was ended");
+    assert_eq!(run.outcome(), gone(true));
     assert_eq!((pids.map(lives), bytes.as_slice()), ([false; 2], &b"up\n"[..]));
 
     let (run, [program, leftover]) = start(&place, &server).await;
     let server = kill_unseen(&place, server, &[place.supervisor(run.id), program, leftover], || {}).await;
     let (run, bytes) = server.end(run.id).await;
-    assert_eq!(run.outcome(), "interrupted: the process that held it is gone, and its program with it");
+    assert_eq!(run.outcome(), gone(false));
     assert_eq!(bytes, b"up\n");
 
     let (run, [program, leftover]) = start(&place, &server).await;

@@ -1,6 +1,6 @@
 //! What a run has started ends with it, wherever it went: into a session of its own, deaf to signals, away from its parent.
 
-use crate::place::{Gate, Place, kill, lives, pid_in, until};
+use crate::place::{Gate, Place, gone, kill, lives, pid_in, until};
 use kontasks::domain::run::RunStatus;
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -112,7 +112,7 @@ async fn what_a_killed_supervisor_has_left_is_found_and_ended() {
 
     let server = place.server().await;
     let (run, bytes) = server.end(run.id).await;
-    assert_eq!(run.outcome(), "interrupted: the process that held it is gone; what it had started was ended");
+    assert_eq!(run.outcome(), gone(true));
     assert!(bytes.ends_with(b"up\n"));
     assert_eq!(pids.map(lives), [false; 3]);
     assert!(lives(of_other), "another run is left alone");

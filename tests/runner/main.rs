@@ -4,15 +4,28 @@
 #![cfg(target_os = "linux")] // it looks at processes in /proc
 
 mod cancel;
+mod cgroups;
+mod damage;
 mod deaths;
+#[path = "../support/disk.rs"]
+mod disk;
 mod ends;
 mod leftovers;
 mod limits;
 mod place;
+#[path = "../support/limits.rs"]
+mod process_limit;
+#[path = "../support/program.rs"]
+mod program;
 mod queue;
+mod requests;
 mod restarts;
+#[path = "../support/server.rs"]
+mod server;
 mod space;
+mod starts;
 mod typing;
+mod unrecorded;
 
 use kontasks::{
     backend::store::{EventKind, Topics},

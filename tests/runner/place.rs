@@ -12,8 +12,10 @@ use kontasks::{
 use sha2::{Digest, Sha256};
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
@@ -54,8 +56,12 @@ impl Place {
     }
 
     pub async fn server(&self) -> Server {
+        self.server_with(PathBuf::from(env!("CARGO_BIN_EXE_kontasks"))).await
+    }
+
+    /// One whose supervisors are started from that binary.
+    pub async fn server_with(&self, exe: PathBuf) -> Server {
         let store = Store::open(&self.data.join("kontasks.db"), Clock::system()).await.expect("opens");
-        let exe = PathBuf::from(env!("CARGO_BIN_EXE_kontasks"));
         let runners = Runners::new(store.clone(), self.table.clone(), &self.data, exe, CancellationToken::new());
         runners.resume().await.expect("resumes");
         Server { store, runners }
@@ -63,6 +69,12 @@ impl Place {
 
     pub fn run_folder(&self, run: RunId) -> PathBuf {
         self.data.join("runs").join(run.to_string())
+    }
+
+    /// Where the control groups of the runs in this place are, if there are any.
+    pub fn cgroups(&self) -> Option<PathBuf> {
+        let runs = fs::metadata(self.data.join("runs")).ok()?;
+        Some(own_cgroup()?.join(format!("kontasks-{:x}-{:x}", runs.dev(), runs.ino())))
     }
 
     /// The processes of any run in this place: supervisors by their folder, programs by the mark in their environment.
@@ -78,8 +90,10 @@ impl Place {
 
     pub fn supervisor(&self, run: RunId) -> i32 {
         let folder = self.run_folder(run).to_string_lossy().into_owned();
-        let line = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let found = || self.processes().into_iter().filter(|pid| line(pid).contains(&folder)).collect::<Vec<i32>>();
+        // The shell has the folder in its arguments as well.
+        let is_supervisor =
+            |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&format!("supervise\0{folder}")));
+        let found = || self.processes().into_iter().filter(is_supervisor).collect::<Vec<i32>>();
         // While it starts the program there is for a moment a copy of it.
         until("there is one supervisor", || found().len() == 1);
         found()[0]
@@ -92,9 +106,9 @@ impl Drop for Place {
             self.processes().into_iter().for_each(|pid| kill(pid, "-TERM"));
             return;
         }
-        until("no process and no run's folder is left", || {
+        until("no process, no run's folder and no control group is left", || {
             let folders = fs::read_dir(self.data.join("runs")).map_or(0, Iterator::count);
-            self.processes().is_empty() && folders == 0
+            self.processes().is_empty() && folders == 0 && self.cgroups().is_none_or(|groups| !groups.exists())
         });
     }
 }
@@ -175,6 +189,41 @@ impl Server {
     }
 }
 
+/// The control group (version 2) that this process is in, and so are the servers and supervisors of the tests.
+pub fn own_cgroup() -> Option<PathBuf> {
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?.to_owned();
+    Some(Path::new(&mount).join(own))
+}
+
+/// Whether runs have control groups here.
+pub fn has_cgroups() -> bool {
+    static PROBED: OnceLock<bool> = OnceLock::new();
+    *PROBED.get_or_init(|| {
+        let Some(probe) = own_cgroup().map(|own| own.join(format!("kontasks-probe-{}", std::process::id()))) else { return false };
+        fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok()
+    })
+}
+
+/// What is said where nothing was found, and something can have been missed.
+pub const NOT_FOUND: &str = "interrupted: the process that held it is gone; nothing of its program was found, but one that left its \
+                             session and cleared its environment may still run";
+/// What is said where something was found.
+pub const FOUND: &str = "interrupted: the process that held it is gone; what could be found of its program was ended, but one that left \
+                         its session and cleared its environment may still run";
+
+/// What is said of a run whose supervisor was killed, and whether there was anything to end, as far as that can be known here.
+pub fn gone(found: bool) -> &'static str {
+    match (has_cgroups(), found) {
+        (true, true) => "interrupted: the process that held it is gone; what it had started was ended",
+        (true, false) => "interrupted: the process that held it is gone, and its program with it",
+        (false, true) => FOUND,
+        (false, false) => NOT_FOUND,
+    }
+}
+
 pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
@@ -183,8 +232,17 @@ pub fn digest(bytes: &[u8]) -> String {
 pub fn until(what: &str, is: impl Fn() -> bool) {
     let start = Instant::now();
     while !is() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// As [`until`], while a server in this process goes on.
+pub async fn eventually(what: &str, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

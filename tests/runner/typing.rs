@@ -2,8 +2,11 @@
 
 use crate::place::{Gate, Place, Server};
 use kontasks::{
-    backend::runner::RunnerError,
-    domain::{id::RunId, run::RunStatus},
+    backend::{
+        runner::RunnerError,
+        store::{Frame, Topics},
+    },
+    domain::{event::StreamEvent, id::RunId, run::RunStatus},
 };
 
 async fn says(server: &Server, run: RunId, what: &str) {
@@ -79,6 +82,59 @@ async fn the_terminal_has_the_size_of_the_console() {
     // Ctrl+D: there is nothing more to read.
     type_in(&server, run, "1", "\u{4}").await;
     server.end(run).await;
+}
+
+fn event(frame: &Frame) -> Option<StreamEvent> {
+    let text = std::str::from_utf8(&frame.bytes).expect("UTF-8");
+    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+    StreamEvent::parse(frame.kind.name(), data).expect("JSON")
+}
+
+/// What a reader of the run's stream is told, one after the other: the output, and each size.
+async fn told(server: &Server, run: RunId) -> Vec<StreamEvent> {
+    let mut reader = server.store.reader(Topics::Run(run), 0);
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(StreamEvent::End(_))) {
+        events.extend(reader.next().await.expect("reads").frames.iter().filter_map(event));
+    }
+    events.retain(|event| matches!(event, StreamEvent::Output(_) | StreamEvent::Size(_)));
+    events
+}
+
+#[tokio::test]
+async fn a_size_has_its_place_among_the_output_and_is_logged_once() {
+    let place = Place::new();
+    let server = place.server().await;
+    let gate = Gate::new(&place, "end");
+    let run = server.submit(&format!("trap 'stty size' WINCH; echo before; {gate}")).await.id;
+    says(&server, run, "before\n").await;
+    server.runners.resize(run, 77, 20).await.expect("accepted");
+    says(&server, run, "20 77\n").await;
+    // The same again is no other size; nor is it one when a next server reads the folder from its beginning.
+    server.runners.resize(run, 77, 20).await.expect("accepted");
+    server.runners.stop().await;
+    server.store.close().await;
+    let server = place.server().await;
+    server.runners.resize(run, 100, 30).await.expect("accepted");
+    says(&server, run, "30 100\n").await;
+    gate.open();
+    server.end(run).await;
+
+    let mut sizes = Vec::new();
+    let mut text = String::new();
+    for event in told(&server, run).await {
+        match event {
+            StreamEvent::Output(output) => text.push_str(&output.text),
+            StreamEvent::Size(size) => sizes.push((size.columns, size.rows, text.clone())),
+            _ => {}
+        }
+    }
+    let [(77, 20, first), (100, 30, second)] = &sizes[..] else { panic!("{sizes:?}") };
+    assert!(first.ends_with("before\n") && !first.contains("20 77"), "{first}");
+    assert!(second.contains("20 77") && !second.contains("30 100"), "{second}");
+    let console = server.store.console(run).await.expect("there");
+    let placed: Vec<_> = console.sizes.iter().map(|size| (size.columns, size.at, size.text_at)).collect();
+    assert_eq!(placed, [(77, first.len() as u64, first.len() as u64), (100, second.len() as u64, second.len() as u64)]);
 }
 
 #[tokio::test]

@@ -27,8 +27,14 @@ impl Program {
 
     /// Started by a shell that does something else first.
     pub async fn start_after(before: &str, data: &Path, address: &str) -> Self {
+        Self::start_file(Path::new(env!("CARGO_BIN_EXE_kontasks")), before, data, address).await
+    }
+
+    /// Started from that file by a shell that does something else first.
+    pub async fn start_file(file: &Path, before: &str, data: &Path, address: &str) -> Self {
         let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("{before}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_kontasks")])
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(file)
             .args(["serve", "--addr", address, "--data"])
             .arg(data)
             .env("KONTASKS_TOKEN", TOKEN)
@@ -89,6 +95,15 @@ impl Program {
             assert!(Instant::now() < patience, "never {what}: {now}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+/// Puts the program where another user can start it.
+pub fn copy_to(path: &Path) {
+    let exe = env!("CARGO_BIN_EXE_kontasks");
+    // It is large, and mostly lies on the same disk.
+    if std::fs::hard_link(exe, path).is_err() {
+        std::fs::copy(exe, path).expect("copied");
     }
 }
 

@@ -16,7 +16,7 @@ use kontasks::{
         store::{NewRun, RunEnd, Store},
     },
     domain::{id::RunId, run::RunStatus, timestamp::Timestamp},
-    http::{AppState, Origins, StreamOptions, serve},
+    http::{AppState, Connections, Limits, Origins, StreamOptions, serve},
 };
 use serde_json::Value;
 use std::{
@@ -49,15 +49,20 @@ pub async fn start_with(heartbeat: Duration) -> Server {
 
 /// Started with streams of that kind.
 pub async fn start_with_streams(options: StreamOptions) -> Server {
-    start_with_all(options, Origins::default()).await
+    start_with_all(options, |_| {}).await
 }
 
 /// Started so that pages of those origins may use the API.
 pub async fn start_with_origins(origins: Origins) -> Server {
-    start_with_all(StreamOptions::default(), origins).await
+    start_with_all(StreamOptions::default(), |state| state.origins = origins).await
 }
 
-async fn start_with_all(options: StreamOptions, origins: Origins) -> Server {
+/// Started so that clients may take only so much.
+pub async fn start_with_limits(limits: Limits) -> Server {
+    start_with_all(StreamOptions::default(), |state| state.connections = Connections::new(limits)).await
+}
+
+async fn start_with_all(options: StreamOptions, change: impl FnOnce(&mut AppState)) -> Server {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Clock::system();
     let shutdown = CancellationToken::new();
@@ -69,7 +74,7 @@ async fn start_with_all(options: StreamOptions, origins: Origins) -> Server {
     let runners = Runners::new(store.clone(), table, folder.path(), exe, shutdown.clone());
     let backend = Backend { store, runners, clock, drafts: Drafts::default() };
     let mut state = AppState::new(backend, auth, &["board.example.org".to_owned()], &options, shutdown);
-    state.origins = origins;
+    change(&mut state);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let serving = tokio::spawn(serve(listener, state.clone()));
@@ -172,9 +177,28 @@ impl Server {
         format!("/sign-in?token={}", self.state.auth.issue_link().await.expect("a link").reveal())
     }
 
+    /// The form on the page of a link, as a person submits it.
+    pub fn link_form(&self, link: &str) -> Call<'_> {
+        let (path, form) = link.split_once('?').expect("a link");
+        self.anonymous(Method::POST, path).body("application/x-www-form-urlencoded", form.to_owned())
+    }
+
     /// The cookie of a new session.
     pub async fn sign_in(&self) -> String {
-        self.anonymous(Method::GET, &self.link().await).send().await.cookie()
+        self.link_form(&self.link().await).send().await.cookie()
+    }
+
+    /// The form token of a signed-in browser's session, as its pages carry it.
+    pub async fn form_token(&self, cookie: &str) -> String {
+        let page = self.browse(Method::GET, "/settings", cookie).send().await.text();
+        let field = page.split("name=\"form_token\"").nth(1).and_then(|rest| rest.split('>').next()).expect("a form with the field");
+        field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
+    }
+
+    /// Signs a browser out as its form would.
+    pub async fn sign_out(&self, cookie: &str) -> Answer {
+        let token = self.form_token(cookie).await;
+        self.browse(Method::POST, "/sign-out", cookie).with("x-form-token", &token).send().await
     }
 
     /// A request from a signed-in browser.

@@ -5,21 +5,22 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use zeroize::Zeroizing;
 
-/// A text that opens the door; it does not show itself in logs.
+/// A text that opens the door; it does not show itself in logs, and is overwritten in memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes a text as a secret.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// Draws 256 random bits.
     pub(super) fn draw() -> Result<Self, AuthError> {
-        Ok(Secret(URL_SAFE_NO_PAD.encode(random::<32>()?)))
+        Ok(Secret::new(URL_SAFE_NO_PAD.encode(random::<32>()?)))
     }
 
     /// The text, to be handed to its owner.

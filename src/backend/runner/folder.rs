@@ -9,19 +9,28 @@
 //! | `lock` | supervisor | locked for as long as it lives, which no recycled process id can pretend |
 //! | `ctl` | supervisor | the socket of `link.rs` |
 //! | `begun.json` | supervisor | from here on the program may have been started: nobody starts it again |
+//! | `unbegun.json` | supervisor | what was `begun.json`, taken back: the system refused to start the program, and it may be tried again |
 //! | `started.json` | supervisor | the program runs, since when, as which process |
 //! | `stopping.json` | supervisor | how far the end has come that was asked for |
+//! | `sizes` | supervisor | which sizes the terminal has had, and from which byte of the spool on: `sizes.rs` |
 //! | `spool` | supervisor | every byte that the program wrote |
-//! | `end.json` | supervisor | how it ended, and how long the spool is |
+//! | `digests` | supervisor | the digest of those bytes, at one position after the other: `checkpoints.rs` |
+//! | `end.json` | supervisor | how it ended, how long the spool is, and the digest of what is in it |
 //! | `supervisor.log` | supervisor | what went wrong in itself; normally empty |
+//!
+//! `spec.json` and `begun.json` name the data folder that the run is of. One that names another is the copy of a run that somebody else
+//! holds: it is read, and otherwise left alone ([`RunFolder::is_foreign`]).
 //!
 //! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
 //! keeps its meaning.
 
 use super::limits::{LimitReached, RunLimits};
-use crate::domain::{
-    id::{RunId, TaskId},
-    timestamp::Timestamp,
+use crate::{
+    backend::identity::FolderId,
+    domain::{
+        id::{RunId, TaskId},
+        timestamp::Timestamp,
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -32,9 +41,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One run's folder.
+/// One run's folder, and the data folder whose runs are ours; none for a supervisor, which holds its run
+/// whatever is around it.
 #[derive(Clone, Debug)]
-pub(super) struct RunFolder(PathBuf);
+pub(super) struct RunFolder(PathBuf, Option<FolderId>);
 
 /// What a supervisor is to start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +54,20 @@ pub(super) struct Spec {
     pub program: Program,
     #[serde(default)]
     pub limits: RunLimits,
+    /// The data folder that the run is of; earlier versions did not say.
+    #[serde(default)]
+    pub data: Option<FolderId>,
+    #[serde(default)]
+    pub accepted: Option<Accepted>,
+}
+
+/// What the run was accepted as: enough to know it by where the database has lost it. No supervisor needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Accepted {
+    pub runner: String,
+    pub prompt: String,
+    pub request_id: String,
+    pub at: Timestamp,
 }
 
 /// A program with all it needs.
@@ -64,6 +88,19 @@ pub(super) struct Program {
 pub(super) struct Begun {
     /// Which start of the machine it was, where the system tells.
     pub boot: Option<String>,
+    /// The data folder that the run is of; earlier versions did not say.
+    #[serde(default)]
+    pub data: Option<FolderId>,
+    /// The control group that it is started in, as `/proc/<pid>/cgroup` has it; none where there is none.
+    #[serde(default)]
+    pub cgroup: Option<String>,
+}
+
+/// The member of `spec.json` and `begun.json` that says whose the run is.
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(default)]
+    data: Option<FolderId>,
 }
 
 /// The program runs.
@@ -72,6 +109,9 @@ pub(super) struct Started {
     pub pid: i32,
     /// When the kernel says that the process was made, in its own unit: with the pid it names the process for good.
     pub birth: Option<u64>,
+    /// Whether it was seen in its control group, so that all that it starts is.
+    #[serde(default)]
+    pub contained: bool,
     pub at: Timestamp,
 }
 
@@ -108,6 +148,9 @@ pub(super) struct Ended {
     pub at: Timestamp,
     /// The length of the spool.
     pub bytes: u64,
+    /// Of all bytes that were read from the program and kept, taken as they were read.
+    #[serde(default)]
+    pub digest: Option<String>,
     /// Processes of the run that could not be ended.
     #[serde(default)]
     pub left: Vec<i32>,
@@ -135,13 +178,36 @@ pub(super) enum Stopped {
 impl RunFolder {
     /// How many requests for the end make a difference: one for each step towards it.
     pub(super) const REQUESTS: usize = 3;
+    /// What the name of a folder that is being removed ends with.
+    pub(super) const REMOVED: &str = "removed";
 
-    pub(super) fn new(runs: &Path, run: RunId) -> Self {
-        RunFolder(runs.join(run.to_string()))
+    pub(super) fn new(runs: &Path, run: RunId, data: FolderId) -> Self {
+        RunFolder(runs.join(run.to_string()), Some(data))
     }
 
     pub(super) fn at(path: &Path) -> Self {
-        RunFolder(path.to_owned())
+        RunFolder(path.to_owned(), None)
+    }
+
+    /// The data folder whose runs are ours.
+    pub(super) fn data(&self) -> Option<FolderId> {
+        self.1
+    }
+
+    /// The data folder that the run is of, as far as that is written down.
+    pub(super) fn owner(&self) -> io::Result<Option<FolderId>> {
+        for name in ["begun.json", "spec.json"] {
+            if let Some(Owner { data: Some(owner) }) = self.read(name)? {
+                return Ok(Some(owner));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this is the copy of a run of another data folder, whose supervisor and program are none of ours.
+    pub(super) fn is_foreign(&self) -> io::Result<bool> {
+        let Some(own) = self.1 else { return Ok(false) };
+        Ok(self.owner()?.is_some_and(|owner| owner != own))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -160,8 +226,16 @@ impl RunFolder {
         self.0.join("spool")
     }
 
+    pub(super) fn digests(&self) -> PathBuf {
+        self.0.join("digests")
+    }
+
     pub(super) fn typed(&self) -> PathBuf {
         self.0.join("typed")
+    }
+
+    pub(super) fn sizes(&self) -> PathBuf {
+        self.0.join("sizes")
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -170,8 +244,19 @@ impl RunFolder {
 
     /// Makes the folder for its owner only and puts into it what is to be started.
     pub(super) fn prepare(&self, spec: &Spec) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.make()?;
         self.write("spec.json", spec, Durable::No)
+    }
+
+    /// Makes the folder, and the one of all runs. The data folder is never made anew: where it is gone, this fails.
+    fn make(&self) -> io::Result<()> {
+        for folder in self.0.parent().into_iter().chain([self.0.as_path()]) {
+            match DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether the run's turn to be started has come: it may have been started. Where that cannot be told, it may.
@@ -205,13 +290,31 @@ impl RunFolder {
     /// A mark that cannot be read is a mark.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
         let there = self.0.join("begun.json").try_exists()?;
-        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None })))
+        Ok(self.read("begun.json")?.or(there.then_some(Begun { boot: None, data: None, cgroup: None })))
     }
 
     /// Survives a power cut, as a program must not be started a second time after one.
     pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
+        match fs::remove_file(self.0.join("unbegun.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         self.write("begun.json", begun, Durable::Yes)?;
         File::open(&self.0)?.sync_all()
+    }
+
+    /// Takes the mark back, in one step that needs no room. Only for the supervisor that wrote it, while it holds the lock and knows that
+    /// there was no program. Where it was not written there is nothing to take back.
+    pub(super) fn take_back_begun(&self) -> io::Result<()> {
+        match fs::rename(self.0.join("begun.json"), self.0.join("unbegun.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Whether the run was begun and that was taken back, so that it may be tried again. A folder that somebody has emptied does not say so.
+    pub(super) fn may_begin_again(&self) -> io::Result<bool> {
+        Ok(!self.0.join("begun.json").try_exists()? && self.0.join("unbegun.json").try_exists()?)
     }
 
     pub(super) fn started(&self) -> io::Result<Option<Started>> {
@@ -244,7 +347,7 @@ impl RunFolder {
 
     /// Writes down that a run that waits is not to be started, for the case that this server ends before it has done so.
     pub(super) fn request_cancel_of_waiting(&self, asked: &Asked) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.make()?;
         self.request_cancel(asked)
     }
 
@@ -294,18 +397,42 @@ impl RunFolder {
         Ok(bytes)
     }
 
+    /// How long the spool is; 0 where there is none.
+    pub(super) fn spool_length(&self) -> io::Result<u64> {
+        match fs::metadata(self.spool()) {
+            Ok(spool) => Ok(spool.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the disk has no room for the few files that a run begins with.
     pub(super) fn is_full(&self) -> bool {
         const NEEDED: u64 = 64 * 1024;
         rustix::fs::statvfs(&self.0).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < NEEDED)
     }
 
-    /// Removes the folder with all that is in it.
+    pub(super) fn exists(&self) -> io::Result<bool> {
+        self.0.try_exists()
+    }
+
+    /// Removes the folder with all that is in it. It loses its name first: one that still has it is one that is needed.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let removed = self.0.with_extension(Self::REMOVED);
+        match fs::rename(&self.0, &removed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) => return fs::remove_dir_all(&self.0),
+            Ok(()) => {}
         }
+        fs::remove_dir_all(&removed)
+    }
+
+    /// Moves the folder into another one, of what is kept, and says where it is then.
+    pub(super) fn keep_in(&self, kept: &Path) -> io::Result<PathBuf> {
+        DirBuilder::new().recursive(true).mode(0o700).create(kept)?;
+        let place = kept.join(self.0.file_name().unwrap_or_default());
+        fs::rename(&self.0, &place)?;
+        Ok(place)
     }
 
     /// Nobody finds a part of a file; only a power cut can leave an empty one, where it is not durable.
@@ -352,7 +479,7 @@ mod tests {
         write("end.json", r#"{"how":{"Exited":3},"stopped":"Cancelled","at":"2026-01-02T09:13:58.259Z","bytes":5}"#);
         let ended = folder.ended().expect("readable").expect("understood");
         assert_eq!((ended.how, ended.stopped, ended.bytes), (How::Exited(3), Some(Stopped::Cancelled), 5));
-        assert_eq!((ended.limit, ended.left.len()), (None, 0));
+        assert_eq!((ended.limit, ended.digest, ended.left.len()), (None, None, 0));
         write("cancel", "");
         assert!(folder.cancel_requested() && folder.requests().expect("readable").is_empty());
     }

@@ -5,32 +5,58 @@
 use super::{
     RETRY,
     characters::whole_characters,
-    folder::{Ended, How, Reached, RunFolder, Spec, Stopped},
-    launch,
+    folder::{Ended, How, Reached, RunFolder, Stopped},
+    integrity::{CompareError, Watch, look},
     link::Link,
-    orphans, process,
+    orphans::{self, Orphans},
+    process,
+    requests::RunRequests,
+    reserve::CancelReserve,
+    sizes,
+    start_error::StartError,
     table::RunnerTable,
+    waits::StartWaits,
 };
 use crate::{
     backend::{
         clock::Clock,
+        identity::Presence,
+        space::Resource,
         store::{RunEnd, Store, StoreError},
     },
     domain::{
         id::RunId,
+        integrity::{Damage, Integrity},
+        number::counted,
         run::{Run, RunStatus, Stopping},
         timestamp::Timestamp,
     },
 };
 use bytes::Bytes;
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read from a spool and committed at once.
 const CHUNK: usize = 512 * 1024;
 /// How long to wait for a supervisor that is about to listen, or about to end.
 const SHORTLY: Duration = Duration::from_millis(20);
+/// How often it is looked whether the store still knows a run that is followed: somebody may have deleted it by hand.
+const ROW_CHECK: Duration = Duration::from_secs(5);
+
+/// Why a run ends here that another folder's supervisor holds, or held.
+const COPIED: &str = "this is a copy or a restored backup: its program belongs to the original and was left alone";
 
 /// What a follower needs.
 pub(super) struct Follower {
@@ -38,24 +64,39 @@ pub(super) struct Follower {
     pub(super) store: Store,
     pub(super) table: Arc<RunnerTable>,
     pub(super) folder: RunFolder,
+    /// The data folder.
+    pub(super) data: Presence,
     pub(super) exe: PathBuf,
-    /// Somebody asked for the end of the run.
-    pub(super) cancel: CancellationToken,
-    /// Tells that somebody has asked for the end of a run, this one or another, be it the first time or not.
-    pub(super) asked: watch::Receiver<()>,
+    /// What people ask of the run. They are passed on beside all that is done here.
+    pub(super) requests: RunRequests,
+    pub(super) reserve: Arc<CancelReserve>,
+    /// Where it says that the run waits to be started.
+    pub(super) waits: StartWaits,
+    /// Whether the run is one that waits, as far as is known.
+    pub(super) not_begun: AtomicBool,
+    /// Whether its end is committed, so that only its folder remains to be removed.
+    pub(super) concluded: AtomicBool,
     /// The server ends; the run does not.
     pub(super) shutdown: CancellationToken,
     pub(super) clock: Clock,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum FollowError {
+pub(super) enum FollowError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the run's folder: {0}")]
     Folder(#[from] io::Error),
+    #[error("the data folder is not where it was")]
+    Gone,
+    #[error("it waits to be started: {0}")]
+    Start(StartError),
+    #[error("the store no longer knows it as a run that goes on")]
+    Unknown,
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 /// How a run is found.
@@ -73,14 +114,18 @@ enum Found {
 /// How far the run's output is in the log.
 struct Progress {
     position: u64,
+    /// Whether that is what the program wrote.
+    watch: Watch,
+    /// How many sizes of the terminal are in the log.
+    sizes: u64,
     started: bool,
     /// What is committed of it.
     reached: Option<Reached>,
 }
 
 impl Follower {
-    /// Follows the run to its end, or until the server ends.
-    pub(super) async fn follow(self) {
+    /// Follows the run to its end, or until the server ends; whether the run is over.
+    pub(super) async fn follow(self: Arc<Self>) -> bool {
         let mut said = None;
         while let Err(error) = self.attempt().await {
             let words = error.to_string();
@@ -88,27 +133,59 @@ impl Follower {
                 tracing::warn!(run = %self.run, "following a run failed, trying again: {words}");
                 said = Some(words);
             }
+            match self.missing(&error) {
+                Some(missing) => self.waits.set(self.run, missing),
+                None => self.waits.clear(self.run),
+            }
             tokio::select! {
                 () = sleep(RETRY) => {}
-                () = self.shutdown.cancelled() => return,
+                // What waits to be started and is not wanted any more has not to wait for that.
+                () = self.requests.requested(), if !self.requests.is_requested() => {}
+                () = self.shutdown.cancelled() => break,
             }
+        }
+        self.waits.clear(self.run);
+        !self.shutdown.is_cancelled()
+    }
+
+    /// What is missing, where that is why a run has not been started.
+    fn missing(&self, error: &FollowError) -> Option<Resource> {
+        match error {
+            FollowError::Start(StartError::Retryable { missing, .. }) => Some(*missing),
+            FollowError::Folder(error) if self.not_begun.load(Ordering::Relaxed) => Resource::of(error),
+            _ => None,
         }
     }
 
     async fn attempt(&self) -> Result<(), FollowError> {
+        if self.concluded.load(Ordering::Relaxed) {
+            return self.remove_folder().await;
+        }
+        self.requests.load(&self.folder, &self.reserve, self.run)?;
         let run = match self.store.run(self.run).await? {
             Some(run) if !run.status.is_final() => run,
-            _ => return self.remove_folder().await,
+            Some(_) => return self.leave_ended().await,
+            None => match self.recover().await? {
+                Some(run) => run,
+                None => return Ok(()),
+            },
         };
-        if self.folder.cancel_requested() {
-            self.cancel.cancel();
+        self.check_place()?;
+        let (position, log) = self.store.digest(self.run).await?;
+        let watch = Watch::new(log, run.damage);
+        let sizes = self.store.sizes(self.run).await?;
+        let mut progress = Progress { position, watch, sizes, started: run.status == RunStatus::Running, reached: None };
+        if self.is_copy(&run)? {
+            return self.leave_alone(&run, progress).await;
         }
-        let mut progress =
-            Progress { position: self.store.position(self.run).await?, started: run.status == RunStatus::Running, reached: None };
         let mut may_start = run.status == RunStatus::Queued;
         loop {
+            self.not_begun.store(may_start, Ordering::Relaxed);
             let found = self.find(&run, may_start).await?;
-            // Once it has had a supervisor it never gets another, even if somebody has emptied its folder.
+            self.not_begun.store(false, Ordering::Relaxed);
+            self.waits.clear(self.run);
+            // Once it has had a supervisor it gets another only where that one has said that nothing was started, and never because somebody
+            // has emptied its folder.
             may_start = false;
             match found {
                 // When the connection ends, the supervisor has nearly always ended too; finding it once more makes that sure.
@@ -117,11 +194,11 @@ impl Follower {
                         return Ok(());
                     }
                 }
+                Found::Left if self.may_begin_again(&progress)? => return Err(FollowError::Start(StartError::postponed())),
                 Found::Left => return self.conclude(&run, progress).await,
                 Found::Never(status, reason) => {
                     let end = RunEnd { status, exit_code: None, signal: None, reason, at: self.clock.now() };
-                    self.store.run_ended(self.run, end).await?;
-                    return self.remove_folder().await;
+                    return self.end(end, Integrity::default()).await;
                 }
                 Found::Unknown => return Ok(()),
             }
@@ -147,74 +224,67 @@ impl Follower {
             if !may_start || self.folder.begun()?.is_some() {
                 return Ok(Found::Left);
             }
-            if self.cancel.is_cancelled() {
+            if self.requests.is_requested() {
                 let before = "before it was started";
-                let reason = self.cancelled_by()?.map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
+                let reason = self.cancelled_by().map_or_else(|| before.to_owned(), |by| format!("{by} {before}"));
                 return Ok(Found::Never(RunStatus::Cancelled, Some(reason)));
             }
-            if self.shutdown.is_cancelled() {
+            // One that is held is started when a person has said so.
+            if self.shutdown.is_cancelled() || run.held == Some(true) {
                 return Ok(Found::Unknown);
             }
-            let failed = |reason| Ok(Found::Never(RunStatus::Failed, Some(reason)));
-            let Some(runner) = self.table.get(&run.runner) else {
-                return failed(format!("could not be started: there is no runner {:?} any more", run.runner));
-            };
-            let program = runner.program(&run.prompt, &self.folder.script());
-            let spec = Spec { run: run.id, task: run.task_id, program, limits: runner.limits };
-            let folder = self.folder.clone();
-            if let Err(error) = spawn_blocking(move || folder.prepare(&spec)).await? {
-                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                    return Err(error.into());
+            self.check_place()?;
+            match self.start(run).await {
+                Ok(()) => {}
+                Err(error @ StartError::Retryable { .. }) => return Err(FollowError::Start(error)),
+                // Whatever was said, the folder knows better.
+                Err(_) if self.folder.is_held()? || self.folder.begun()?.is_some() => {}
+                Err(StartError::Permanent(reason)) => {
+                    return Ok(Found::Never(RunStatus::Failed, Some(format!("could not be started: {reason}"))));
                 }
-                return failed(format!("could not be started: its folder cannot be written: {error}"));
-            }
-            if let Err(reason) = launch::supervisor(&self.exe, &self.folder).await {
-                // It comes to an end before it has begun where it cannot write its files.
-                if self.folder.begun()?.is_none() && self.folder.is_full() {
-                    return Err(io::Error::from(io::ErrorKind::StorageFull).into());
-                }
-                return failed(reason);
             }
         }
     }
 
+    /// Whether nothing was started by the supervisor that is gone, and it said so.
+    fn may_begin_again(&self, progress: &Progress) -> io::Result<bool> {
+        Ok(!progress.started && progress.position == 0 && self.folder.ended()?.is_none() && self.folder.may_begin_again()?)
+    }
+
     /// Follows while the supervisor lives; false where the server ends first.
     async fn read_along(&self, progress: &mut Progress, link: &Link) -> Result<bool, FollowError> {
-        // What was typed and not passed on when the last server ended.
-        link.typed().await;
-        let mut asked = self.asked.clone();
-        let mut told = 0;
+        self.requests.supervised();
+        let mut row_check = Instant::now() + ROW_CHECK;
         loop {
-            let more = self.take(progress, false).await?;
+            let more = self.take(progress, None).await?;
             if self.shutdown.is_cancelled() {
                 return Ok(false);
             }
-            asked.mark_unchanged();
-            if self.cancel.is_cancelled() {
-                // One that could not be written down counts as well.
-                let requests = self.folder.requests()?.len().max(1);
-                for number in told + 1..=requests {
-                    link.cancel(number).await;
+            if Instant::now() >= row_check {
+                row_check = Instant::now() + ROW_CHECK;
+                if self.store.run(self.run).await?.is_none_or(|run| run.status.is_final()) {
+                    return Err(FollowError::Unknown);
                 }
-                told = requests;
             }
             if more {
                 continue;
             }
             tokio::select! {
                 look = link.wait() => if !look { return Ok(true) },
-                () = self.cancel.cancelled(), if told == 0 => {}
-                Ok(()) = asked.changed(), if told > 0 => {}
+                () = sleep_until(row_check) => {}
                 () = self.shutdown.cancelled() => {}
             }
         }
     }
 
-    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless `all` there is must
-    /// be taken.
-    async fn take(&self, progress: &mut Progress, all: bool) -> Result<bool, FollowError> {
-        let (folder, position) = (self.folder.clone(), progress.position);
-        let mut bytes = spawn_blocking(move || folder.read_spool(position, CHUNK)).await??;
+    /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless all that there is `until`
+    /// a length of the spool must be taken.
+    async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
+        let (folder, position, all) = (self.folder.clone(), progress.position, until.is_some());
+        let left = until.map_or(CHUNK, |until| usize::try_from(until.saturating_sub(position)).unwrap_or(CHUNK));
+        // The sizes after the bytes: one that stands among these is there by then.
+        let read = move || Ok::<_, io::Error>((look(&folder, position, left.min(CHUNK))?, sizes::read(&folder)?));
+        let (mut look, sizes) = spawn_blocking(read).await??;
         // The start is written before any output. Looked for after the output was read, it is there and is logged first.
         if !progress.started
             && let Some(started) = self.folder.started()?
@@ -223,18 +293,30 @@ impl Follower {
             progress.started = true;
         }
         self.take_reached(progress).await?;
+        let mut bytes = std::mem::take(&mut look.bytes);
         let full = bytes.len() == CHUNK;
-        if full || !all {
+        let next = usize::try_from(progress.sizes).ok().and_then(|next| sizes.get(next));
+        let next = next.and_then(|size| Some((size, usize::try_from(size.at.saturating_sub(position)).ok()?)));
+        let resized = next.filter(|(_, before)| *before <= bytes.len());
+        if let Some((_, before)) = resized {
+            bytes.truncate(before);
+        }
+        if full || !all || resized.is_some() {
             bytes.truncate(whole_characters(&bytes));
         }
-        if bytes.is_empty() {
-            return Ok(false);
+        let is_empty = bytes.is_empty();
+        if let Some((size, _)) = resized.filter(|_| is_empty) {
+            self.store.run_resized(self.run, progress.sizes, size.columns, size.rows).await?;
+            progress.sizes += 1;
+            return Ok(true);
         }
-        let bytes = Bytes::from(bytes);
-        let position = position + bytes.len() as u64;
-        self.store.append_output(self.run, bytes, position).await?;
-        progress.position = position;
-        Ok(full || all)
+        if !is_empty {
+            let position = position + bytes.len() as u64;
+            progress.watch.committed(self.store.append_hashed(self.run, Bytes::from(bytes), position).await?);
+            progress.position = position;
+        }
+        progress.watch.compare(&self.store, self.run, &self.folder, &look, progress.position).await?;
+        Ok(!is_empty && (full || all || resized.is_some()))
     }
 
     /// Takes how far the end has come that was asked for.
@@ -242,7 +324,7 @@ impl Follower {
         let reached = self.folder.reached()?;
         if let Some(reached) = reached.filter(|reached| progress.reached.as_ref() != Some(reached)) {
             let by = match (reached.requests.checked_sub(1), reached.limit) {
-                (Some(last), _) => self.folder.requests()?.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by.clone()),
+                (Some(last), _) => self.requests.get(last).map_or_else(|| "somebody".to_owned(), |asked| asked.by),
                 (None, Some(limit)) => limit.name(),
                 (None, None) => "a signal to what holds it".to_owned(),
             };
@@ -254,49 +336,104 @@ impl Follower {
     }
 
     /// Who was the first to ask for the end, for a sentence.
-    fn cancelled_by(&self) -> io::Result<Option<String>> {
-        Ok(self.folder.requests()?.first().map(|asked| format!("by {}", asked.by)))
+    fn cancelled_by(&self) -> Option<String> {
+        self.requests.first().map(|asked| format!("by {}", asked.by))
     }
 
     /// The supervisor is gone: takes the rest of the output and ends the run as the supervisor wrote it down, or as interrupted.
     async fn conclude(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
-        let mut orphans = 0;
+        let mut orphans = Some(Orphans::default());
         if self.folder.ended()?.is_none() {
+            // A folder that is away has its supervisors, though they are not found there.
+            self.check_place()?;
             // A program that nobody holds any more must not go on unseen.
             let (folder, run) = (self.folder.clone(), self.run);
             orphans = spawn_blocking(move || orphans::end(&folder, run)).await??;
         }
-        while self.take(&mut progress, true).await? {}
         let ended = self.folder.ended()?;
+        // What others have put behind it is not of the program.
+        let until = ended.as_ref().map_or(u64::MAX, |ended| ended.bytes);
+        while self.take(&mut progress, Some(until)).await? {}
         if let Some(ended) = ended.as_ref().filter(|ended| !ended.left.is_empty()) {
             tracing::warn!(run = %self.run, processes = ?ended.left, "not all that a run had started could be ended");
         }
-        let end = match ended {
-            Some(ended) if ended.bytes == progress.position => outcome(ended, &run.runner, self.cancelled_by()?),
-            Some(ended) => {
-                let reason = format!("{} of its {} bytes of output are lost", ended.bytes.abs_diff(progress.position), ended.bytes);
-                interrupted(reason, ended.at)
-            }
+        let watch = &progress.watch;
+        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
+        let bytes = ended.as_ref().map_or(progress.position, |ended| ended.bytes);
+        let mut end = match ended {
+            Some(ended) => outcome(ended, &run.runner, self.cancelled_by()),
             None => interrupted(self.why_interrupted(orphans)?, self.clock.now()),
         };
-        self.store.run_ended(self.run, end).await?;
+        if let Some(damage) = integrity.damage {
+            end = damaged(end, damage, bytes.saturating_sub(progress.position), bytes);
+            tracing::warn!(run = %self.run, "a run's output is damaged: {}", end.reason.as_deref().unwrap_or_default());
+        }
+        self.end(end, integrity).await
+    }
+
+    async fn end(&self, end: RunEnd, integrity: Integrity) -> Result<(), FollowError> {
+        self.store.run_ended_as(self.run, end, integrity).await?;
+        self.concluded.store(true, Ordering::Relaxed);
         self.remove_folder().await
     }
 
-    fn why_interrupted(&self, orphans: usize) -> io::Result<String> {
+    /// That the data folder is where it was.
+    fn check_place(&self) -> Result<(), FollowError> {
+        if self.data.holds() { Ok(()) } else { Err(FollowError::Gone) }
+    }
+
+    /// Whether the run is known from a copy or a backup only: who holds it, if anybody, is not of this folder.
+    fn is_copy(&self, run: &Run) -> io::Result<bool> {
+        Ok((run.held == Some(true) && run.status == RunStatus::Running) || self.folder.is_foreign()?)
+    }
+
+    /// Ends the copy of a run that had been started, with what it has of its output. One that had not waits for a person's word, without
+    /// what was copied of its folder.
+    async fn leave_alone(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
+        if run.status == RunStatus::Queued {
+            if self.requests.is_requested() {
+                let reason = self.cancelled_by().map(|by| format!("{by} before it was started"));
+                let end = RunEnd { status: RunStatus::Cancelled, exit_code: None, signal: None, reason, at: self.clock.now() };
+                self.store.run_ended(self.run, end).await?;
+            }
+            return self.remove_folder().await;
+        }
+        // Where the files are hard links, the original's program still writes.
+        let length = self.folder.spool_length()?;
+        while progress.position < length && self.take(&mut progress, Some(length)).await? {}
+        let ended = self.folder.ended()?;
+        let watch = &progress.watch;
+        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
+        let end = match ended {
+            // It had ended before the copy was made.
+            Some(ended) if ended.bytes == progress.position && integrity.damage.is_none() => {
+                outcome(ended, &run.runner, self.cancelled_by())
+            }
+            _ => interrupted(COPIED.to_owned(), self.clock.now()),
+        };
+        self.end(end, integrity).await
+    }
+
+    fn why_interrupted(&self, orphans: Option<Orphans>) -> io::Result<String> {
         let restarted = match (self.folder.begun()?.and_then(|begun| begun.boot), process::boot()) {
             (Some(then), Some(now)) => then != now,
             _ => false,
         };
         let gone = "the process that held it is gone";
         Ok(match orphans {
+            None => COPIED.to_owned(),
             _ if restarted => "the machine was restarted".to_owned(),
-            0 => format!("{gone}, and its program with it"),
-            _ => format!("{gone}; what it had started was ended"),
+            Some(Orphans { left: left @ 1.., .. }) => format!("{gone}; {} of the processes that it had started could not be ended", left),
+            Some(Orphans { is_sure: true, killed: 0, .. }) => format!("{gone}, and its program with it"),
+            Some(Orphans { is_sure: true, .. }) => format!("{gone}; what it had started was ended"),
+            Some(Orphans { killed, .. }) => {
+                let found = if killed == 0 { "nothing of its program was found" } else { "what could be found of its program was ended" };
+                format!("{gone}; {found}, but one that left its session and cleared its environment may still run")
+            }
         })
     }
 
-    async fn remove_folder(&self) -> Result<(), FollowError> {
+    pub(super) async fn remove_folder(&self) -> Result<(), FollowError> {
         let folder = self.folder.clone();
         Ok(spawn_blocking(move || folder.remove()).await??)
     }
@@ -321,6 +458,26 @@ fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
         None => (RunStatus::Failed, reason),
     };
     RunEnd { status, exit_code, signal, reason, at: ended.at }
+}
+
+/// The end of a run whose output is not what its program wrote, be it that so many of so many bytes are `lost`: it must not look like one
+/// that is whole, however its program ended.
+fn damaged(end: RunEnd, damage: Damage, lost: u64, bytes: u64) -> RunEnd {
+    let what = match lost {
+        0 => "its output differs from what the program wrote".to_owned(),
+        lost => format!("{} of its {} bytes of output are lost", counted(lost), counted(bytes)),
+    };
+    let what = format!("{what}, {}", damage.place());
+    let reason = match (end.status, &end.reason, end.exit_code, &end.signal) {
+        (RunStatus::Interrupted, Some(reason), ..) => format!("{reason}; {what}"),
+        (RunStatus::Cancelled, Some(by), ..) => format!("{what}; it was cancelled {by}"),
+        (RunStatus::Cancelled, None, ..) => format!("{what}; it was cancelled"),
+        (_, Some(reason), ..) => format!("{what}; {reason}"),
+        (.., Some(code), _) => format!("{what}; its program exited with code {code}"),
+        (.., Some(signal)) => format!("{what}; its program was ended by {signal}"),
+        _ => what,
+    };
+    RunEnd { status: RunStatus::Interrupted, reason: Some(reason), ..end }
 }
 
 fn interrupted(reason: String, at: Timestamp) -> RunEnd {

@@ -55,6 +55,10 @@ pub(super) struct Link(UnixStream);
 impl Link {
     /// Connects; an error where no supervisor listens (any more, or yet).
     pub(super) fn open(folder: &RunFolder) -> io::Result<Link> {
+        // A hard link to the socket of another folder's supervisor leads to it.
+        if folder.is_foreign()? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let socket = folder.socket();
         // A socket's address has room for 108 bytes of path, with macOS 104. A longer one is shortened by going over the open folder.
         let stream = if socket.as_os_str().as_bytes().len() < 100 {

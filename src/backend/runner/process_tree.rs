@@ -3,7 +3,7 @@
 //! does with the program's process group, which misses what has moved to a session of its own.
 
 use super::process::{Stat, birth, stat};
-use crate::domain::id::RunId;
+use crate::{backend::identity::FolderId, domain::id::RunId};
 use rustix::process::{Pid, Signal};
 use std::fs;
 
@@ -44,13 +44,21 @@ impl ProcessTree {
 
     /// What is left of a run whose supervisor is gone, and so is nobody's child any more: everything whose environment has the run's mark,
     /// the session of `program` while that lives, and what descends from those. A process that was given another environment, left the
-    /// session and lost its parent is not found.
-    pub(super) fn of_run(&self, run: RunId, program: Option<Process>) -> Vec<Process> {
+    /// session and lost its parent is not found. One that is marked as of another data folder than `data` is not of this run, but of the
+    /// one that this is a copy of.
+    pub(super) fn of_run(&self, run: RunId, data: Option<FolderId>, program: Option<Process>) -> Vec<Process> {
         let own = std::process::id().cast_signed();
         let mark = format!("{MARK}={run}");
+        let (folder, of_folder) = (format!("{}=", FolderId::VARIABLE), data.map(|data| data.to_string()));
         let is_marked = |pid: i32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            let mut variables = environment.split(|byte| *byte == 0);
+            // What an earlier version started names no folder.
+            let other = |variable: &[u8]| {
+                let named = variable.strip_prefix(folder.as_bytes());
+                named.is_some_and(|named| of_folder.as_deref().is_none_or(|own| named != own.as_bytes()))
+            };
+            variables.clone().any(|variable| variable == mark.as_bytes()) && !variables.any(other)
         };
         // While its leader lives, a session's number means no other.
         let session = program.filter(|program| self.0.iter().any(|(pid, stat)| *pid == program.pid && stat.birth == program.birth));
@@ -124,9 +132,9 @@ mod tests {
         let (mut longer, _) = sleep(MARK, &format!("{run}0"));
         let (mut unmarked, bare) = sleep("A", &format!("{MARK}={run}"));
         let tree = ProcessTree::read().expect("Linux");
-        assert_eq!(tree.of_run(run, None), [marked]);
+        assert_eq!(tree.of_run(run, None, None), [marked]);
         let later = Process { birth: bare.birth + 1, ..bare };
-        assert_eq!(tree.of_run(run, Some(later)), [marked], "the program's number is somebody else's by now");
+        assert_eq!(tree.of_run(run, None, Some(later)), [marked], "the program's number is somebody else's by now");
         let below = tree.below(std::process::id().cast_signed());
         assert!(below.contains(&marked) && below.contains(&bare));
         assert!(tree.below(bare.pid).is_empty());

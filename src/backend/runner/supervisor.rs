@@ -6,27 +6,30 @@ mod children;
 mod followers;
 mod news;
 mod program;
+mod program_digest;
 mod signals;
 mod spool;
+mod startup;
 mod stop;
 mod typing;
 
 use super::{
+    cgroup::Cgroup,
     folder::{Begun, Ended, How, Reached, RunFolder, Started, Stopped},
     limits::{LimitReached, RunLimits},
     process,
+    sizes::TerminalSizes,
+    start_error::StartError,
 };
-use crate::{
-    backend::{clock::Clock, open_files},
-    domain::timestamp::Timestamp,
-};
+use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
+use children::Reaper;
 use followers::Followers;
 use news::News;
 use program::Running;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spool::Spool;
+use startup::{answer, detach, lock};
 use std::{
-    fs::File,
     io::{self, Read, Write},
     num::NonZeroU64,
     os::{fd::AsFd, unix::net::UnixStream},
@@ -51,50 +54,71 @@ const BUFFER: usize = 64 * 1024;
 const PIPE: usize = 1024 * 1024;
 
 /// Holds the run in `folder` until its end. This is the whole life of a `kontasks supervise` process, and no thread may have been
-/// started in it before. What it answers the server is one line on its standard output: `ready`, or why it does nothing.
+/// started in it before. What it answers the server is one line on its standard output, of `start_error.rs`.
 #[must_use]
 pub fn run(folder: &Path) -> ExitCode {
     match hold(folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
+            let mut stdout = io::stdout();
+            let _ = write!(stdout, "{}", error.to_line()).and_then(|()| stdout.flush());
             ExitCode::FAILURE
         }
     }
 }
 
-fn hold(folder: &Path) -> Result<(), String> {
-    detach().map_err(|error| format!("the supervisor cannot leave the server's session: {error}"))?;
+fn hold(folder: &Path) -> Result<(), StartError> {
+    detach().map_err(|error| StartError::new(&error, "the supervisor cannot leave the server's session"))?;
     // A socket's address is short, so it is bound relative to here.
-    std::env::set_current_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    std::env::set_current_dir(folder).map_err(|error| StartError::new(&error, folder.display()))?;
     let folder = RunFolder::at(Path::new("."));
-    let unusable = |error: io::Error| format!("the run's folder cannot be used: {error}");
+    let unusable = |error: io::Error| StartError::new(&error, "the run's folder cannot be used");
+    let no_thread = |error: io::Error| StartError::new(&error, "the supervisor cannot wait for signals and children");
 
     let Some(_lock) = lock(&folder).map_err(unusable)? else { return answer("held").map_err(unusable) };
     if folder.begun().map_err(unusable)?.is_some() {
         return answer("begun").map_err(unusable);
     }
-    let spec = folder.spec().map_err(unusable)?.ok_or("there is no run in this folder")?;
-    let spool = Spool::create(&folder.spool(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
-    let (herald, wakes, told) = news::channel().map_err(unusable)?;
-    signals::listen(&herald).map_err(unusable)?;
+    let spec = folder.spec().map_err(unusable)?.ok_or_else(|| StartError::Permanent("there is no run in this folder".into()))?;
+    let spool = Spool::create(&folder.spool(), &folder.digests(), spec.limits.bytes.map_or(u64::MAX, NonZeroU64::get)).map_err(unusable)?;
+    let clock = Clock::system();
+    let (herald, wakes, told) = news::channel().map_err(no_thread)?;
+    signals::listen(&herald).map_err(no_thread)?;
+    let reaper = Reaper::start(&clock, herald).map_err(no_thread)?;
     let followers = Followers::listen(&folder.socket()).map_err(unusable)?;
     if let Some(script) = &spec.program.script {
         std::fs::write(folder.script(), script).map_err(unusable)?;
     }
 
-    folder.write_begun(&Begun { boot: process::boot() }).map_err(unusable)?;
-    answer("ready").map_err(unusable)?;
-    let clock = Clock::system();
-    match program::start(&spec) {
-        Err(reason) => {
-            let ended = Ended { how: How::NotStarted(reason), stopped: None, limit: None, at: clock.now(), bytes: 0, left: Vec::new() };
-            conclude(&folder, &spool, &ended);
+    let (cgroup, door) = Cgroup::make(folder.path(), spec.run).unzip();
+    let name = cgroup.as_ref().map(|cgroup| cgroup.name().to_owned());
+    let mut begun = false;
+    let begin = || {
+        folder.write_begun(&Begun { boot: process::boot(), data: spec.data, cgroup: name }).map_err(unusable)?;
+        begun = true;
+        Ok(())
+    };
+    let started = program::start(&spec, cgroup.clone(), door, begin);
+    if started.is_err() {
+        cgroup.iter().for_each(Cgroup::remove);
+    }
+    match started {
+        Err(error @ StartError::Retryable { .. }) => {
+            // Nothing was started, and the lock keeps everybody else from starting it: this alone may take the mark back.
+            match folder.take_back_begun() {
+                Ok(()) => return Err(error),
+                Err(kept) => not_started(&folder, &spool, &clock, &format!("{error}; and it cannot be tried again: {kept}")),
+            }
         }
+        Err(StartError::Permanent(reason)) if begun => not_started(&folder, &spool, &clock, &reason),
+        Err(error) => return Err(error),
         Ok(running) => {
             let pid = running.pid.as_raw_nonzero().get();
-            let started = Started { pid, birth: process::birth(pid), at: clock.now() };
-            children::reap(running.pid, &clock, herald);
+            let started = Started { pid, birth: process::birth(pid), contained: running.is_contained(), at: clock.now() };
+            reaper.reap(running.pid);
+            // Whatever becomes of the answer: the program runs.
+            let _ = answer("ready");
             let supervision = Supervision {
                 unsaid: Some(started),
                 folder,
@@ -104,6 +128,7 @@ fn hold(folder: &Path) -> Result<(), String> {
                 told,
                 followers,
                 typing: Typing::default(),
+                sizes: TerminalSizes::default(),
                 stop: None,
                 requests: 0,
                 clock,
@@ -121,37 +146,15 @@ fn hold(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Leaves the session, the terminal, the open files and the limits of whoever started this process.
-fn detach() -> io::Result<()> {
-    signals::close_inherited_files();
-    open_files::give_back();
-    signals::block();
-    // Fails where this process leads a group already, as one started by hand does: then it is on its own anyway.
-    let _ = rustix::process::setsid();
-    // What the program leaves behind becomes this process's child and is waited for here.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(())
-}
-
-/// The lock on the run. A server may have it for an instant while it looks whether somebody lives here.
-fn lock(folder: &RunFolder) -> io::Result<Option<File>> {
-    for _ in 0..50 {
-        if let Some(lock) = folder.lock()? {
-            return Ok(Some(lock));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(None)
-}
-
-/// Answers the server and lets go of the pipe to it.
-fn answer(word: &str) -> io::Result<()> {
-    // A server that is gone by now does not matter.
-    let _ = writeln!(io::stdout(), "{word}");
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdout(&null)?;
-    Ok(())
+/// The run was begun, and ends without its program having been started.
+fn not_started(folder: &RunFolder, spool: &Spool, clock: &Clock, reason: &str) {
+    let _ = answer("ready");
+    let how = How::NotStarted(format!("could not be started: {reason}"));
+    conclude(
+        folder,
+        spool,
+        &Ended { how, stopped: None, limit: None, at: clock.now(), bytes: 0, digest: Some(spool.digest()), left: Vec::new() },
+    );
 }
 
 /// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
@@ -183,6 +186,7 @@ struct Supervision {
     told: mpsc::Receiver<News>,
     followers: Followers,
     typing: Typing,
+    sizes: TerminalSizes,
     /// What has not been written down yet.
     unsaid: Option<Started>,
     stop: Option<Stop>,
@@ -220,7 +224,9 @@ impl Supervision {
         if let Some(exit) = self.exit {
             let stopped = self.stop.as_ref().and_then(|stop| stop.why);
             let left = self.stop.filter(|_| !self.alone).map_or_else(Vec::new, Stop::left);
-            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes: self.spool.length(), left };
+            self.running.cgroup.iter().for_each(Cgroup::remove);
+            let (bytes, digest) = (self.spool.length(), Some(self.spool.digest()));
+            let ended = Ended { how: exit.how, stopped, limit: self.limit, at: exit.at, bytes, digest, left };
             conclude(&self.folder, &self.spool, &ended);
         }
     }
@@ -301,6 +307,11 @@ impl Supervision {
         if self.spool.flush()? {
             self.followers.poke();
         }
+        // A size stands behind all that has been read.
+        if let Some((columns, rows)) = self.sizes.apply(&self.folder, self.spool.length())? {
+            self.running.resize(columns, rows);
+            self.followers.poke();
+        }
         Ok(())
     }
 
@@ -316,7 +327,7 @@ impl Supervision {
     }
 
     fn is_alone(&self) -> bool {
-        self.alone || (!children::INHERITED && !self.running.group_lives())
+        (self.alone || (!children::INHERITED && !self.running.group_lives())) && self.running.cgroup.as_ref().is_none_or(Cgroup::is_empty)
     }
 
     /// Waits for whatever happens next and takes it in.
@@ -363,8 +374,9 @@ impl Supervision {
     }
 
     fn take_typed(&mut self) {
-        if let Err(error) = self.typing.take(&self.folder, &self.running) {
-            let _ = writeln!(io::stderr(), "what was typed cannot be read: {error}");
+        match self.typing.take(&self.folder) {
+            Ok(size) => self.sizes.request(size),
+            Err(error) => drop(writeln!(io::stderr(), "what was typed cannot be read: {error}")),
         }
         self.typing.write(&self.running);
     }

@@ -1,6 +1,6 @@
 //! The table of runners: each a way to make a prompt into a program that is started.
 
-use super::{folder::Program, limits::RunLimits, queue::Limits};
+use super::{folder::Program, limits::RunLimits, queue::Limits, shell};
 use std::{
     collections::BTreeMap,
     num::{NonZeroU64, NonZeroUsize},
@@ -103,25 +103,16 @@ impl Runner {
     /// What stands for the prompt in a command.
     pub const PLACE: &str = "{prompt}";
 
-    /// Above this many bytes the shell gets the prompt as a file: Linux takes no argument of 128 KiB or more.
-    const MAX_ARGUMENT: usize = 100 * 1024;
-
-    /// The program that executes `prompt`. The prompt is put into arguments as it is: no shell looks at it on the way.
-    /// `script` is where the supervisor may put a prompt that is too long to be an argument.
+    /// The program that executes `prompt`. A configured command has it in its arguments as it is: no shell looks at it on the way, and
+    /// every user of the machine can read it there. The shell has it from the file `script`, into which the supervisor puts it.
     pub(super) fn program(&self, prompt: &str, script: &Path) -> Program {
         let (command, script) = match &self.command {
             Some(command) => (command.iter().map(|part| part.replace(Self::PLACE, prompt)).collect(), None),
-            None if prompt.len() > Self::MAX_ARGUMENT => (vec![shell(), script.to_string_lossy().into_owned()], Some(prompt.to_owned())),
-            None => (vec![shell(), "-c".to_owned(), prompt.to_owned()], None),
+            None => (shell::command(script), Some(prompt.to_owned())),
         };
         let folder = self.folder.clone().or_else(dirs::home_dir).unwrap_or_else(|| PathBuf::from("/"));
         Program { command, script, folder, environment: self.environment.clone(), terminal: self.terminal }
     }
-}
-
-/// The user's shell.
-fn shell() -> String {
-    std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned())
 }
 
 #[cfg(test)]
@@ -139,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_gets_a_long_prompt_as_a_file() {
+    fn the_shell_never_gets_a_prompt_as_an_argument() {
         let table = RunnerTable::default();
         let shell = table.get("shell").expect("built in");
-        assert_eq!(shell.program("true", Path::new("/run/prompt")).command[1..], ["-c", "true"]);
-        let long = "#".repeat(Runner::MAX_ARGUMENT + 1);
-        let program = shell.program(&long, Path::new("/run/prompt"));
-        assert_eq!(program.command[1..], ["/run/prompt"]);
-        assert_eq!(program.script, Some(long));
+        for prompt in ["true", &"#".repeat(1 << 20)] {
+            let program = shell.program(prompt, Path::new("/run/prompt"));
+            assert!(program.command.iter().all(|argument| !argument.contains(prompt)), "{:?}", program.command);
+            assert_eq!(program.script.as_deref(), Some(prompt));
+        }
     }
 }

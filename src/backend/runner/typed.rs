@@ -2,7 +2,7 @@
 //! supervisor reads from its beginning, a line of JSON for each. So nothing that was accepted is lost when either of them is replaced, and
 //! nothing is typed twice.
 
-use super::{RunnerError, Runners, folder::RunFolder, link::Link};
+use super::{RunnerError, Runners, folder::RunFolder};
 use crate::domain::{
     id::RunId,
     limits::{self, Invalid},
@@ -65,6 +65,7 @@ impl Runners {
     }
 
     async fn write_down(&self, id: RunId, typed: Typed) -> Result<(), RunnerError> {
+        self.check_place()?;
         let run = self.0.store.run(id).await?.ok_or(RunnerError::NotFound)?;
         match run.status {
             RunStatus::Running => {}
@@ -74,19 +75,23 @@ impl Runners {
         if !self.takes_input(&run) {
             return Err(RunnerError::NoTerminal(run.runner));
         }
-        let folder = RunFolder::new(&self.0.folders, id);
+        let folder = self.folder(id);
+        // What is written into a hard-linked copy of the file would be typed into somebody else's program.
+        if folder.is_foreign().unwrap_or(true) {
+            return Err(RunnerError::AlreadyEnded);
+        }
         let noted = spawn_blocking({
-            let (runners, folder) = (self.clone(), folder.clone());
+            let runners = self.clone();
             move || {
                 let _one = runners.0.typing.lock().unwrap_or_else(PoisonError::into_inner);
                 note(&folder, &typed)
             }
         });
         match noted.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            // One that cannot be told now is about to end.
+            // One that nobody follows any more has ended.
             Ok(Noted::New | Noted::Known) => {
-                if let Ok(link) = Link::open(&folder) {
-                    link.typed().await;
+                if let Some(requests) = self.requests(id) {
+                    requests.typed();
                 }
             }
             Ok(Noted::TooMuch) => {

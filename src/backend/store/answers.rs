@@ -12,6 +12,7 @@ use crate::domain::{
     limits,
     task::{Answer, Task},
     timestamp::Timestamp,
+    visible_text::is_blank,
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -33,7 +34,7 @@ impl Store {
     /// # Errors
     /// [`Conflict::Answered`] with the answer that stands, where it is another; [`StoreError::NotFound`]; [`StoreError::Invalid`].
     pub async fn answer_task(&self, id: TaskId, value: String, comment: Option<String>) -> Result<Answered, StoreError> {
-        let comment = comment.filter(|comment| !comment.trim().is_empty());
+        let comment = comment.filter(|comment| !is_blank(comment));
         limits::answer(&value, comment.as_deref())?;
         let answer = Answer { value, comment, answered_at: self.0.clock.now() };
         self.0.writer.write(move |group| Box::pin(give(group, id, answer))).await
@@ -69,6 +70,10 @@ async fn give(group: &mut Group, id: TaskId, answer: Answer) -> Result<Answered,
         let same = standing.value == answer.value && (answer.comment.is_none() || standing.comment == answer.comment);
         return if same { Ok(Answered { answer: standing, task, first: false }) } else { Err(Conflict::Answered(standing).into()) };
     }
+    // A form posts line breaks as CR LF, whatever the choice has.
+    let posted = answer.value.replace("\r\n", "\n");
+    let chosen = task.context.choices.iter().find(|choice| choice.value.replace("\r\n", "\n") == posted);
+    let answer = Answer { value: chosen.map_or_else(|| answer.value.clone(), |choice| choice.value.clone()), ..answer };
     let at: Timestamp = answer.answered_at;
     task.answer = Some(answer.clone());
     task.updated_at = at;

@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{digest::OutputDigest, id::RunId, run::RunStatus, timestamp::Timestamp};
 use bytes::Bytes;
 use sqlx::Row;
+use std::sync::{Arc, OnceLock};
 
 /// Output to be appended.
 pub(super) struct Append {
@@ -19,6 +20,8 @@ pub(super) struct Append {
     /// Where the spool stands after these bytes.
     pub position: u64,
     pub at: Timestamp,
+    /// Where the digest of the run's output with these bytes is laid.
+    pub digest: Arc<OnceLock<OutputDigest>>,
 }
 
 /// A run that output is appended to, as it is with everything that the group holds.
@@ -61,7 +64,7 @@ impl Group {
     /// # Errors
     /// Where the run is not known or has ended, or where the output does not follow what is there: bytes are taken exactly once.
     pub async fn append(&mut self, append: Append) -> Result<(), StoreError> {
-        let Append { run, bytes, position, at } = append;
+        let Append { run, bytes, position, at, digest } = append;
         if !self.live.contains_key(&run) {
             let live = self.load(run).await?;
             self.live.insert(run, live);
@@ -87,6 +90,7 @@ impl Group {
             live.bytes = start;
             live.position = position;
             live.digest.update(&bytes);
+            let _ = digest.set(live.digest.clone());
             live.rows.append(&mut rows);
         }
         Ok(())

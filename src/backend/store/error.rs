@@ -1,5 +1,6 @@
 //! What can go wrong in the store, by kind. It says nothing of HTTP: which status fits is decided where there is one.
 
+use super::integrity;
 use crate::domain::{
     id::{RunId, TaskId},
     limits::Invalid,
@@ -23,6 +24,12 @@ pub enum StoreError {
     /// The disk, or the database's share of it, is full.
     #[error("the disk is full: nothing was stored; free some space and try again")]
     Full,
+    /// The database is not where it was: what would be written to it now would be lost.
+    #[error("the data folder is not where it was, and nothing was stored: put it back, or restart the server")]
+    Gone,
+    /// The database is damaged.
+    #[error("the database is damaged: stop the server and restore a backup")]
+    Damaged,
     /// The database cannot be used at all.
     #[error("cannot use the database {path}: {reason}; {advice}")]
     Unusable {
@@ -117,6 +124,7 @@ impl From<Conflict> for StoreError {
 /// SQLite's primary result codes: <https://www.sqlite.org/rescode.html>.
 pub(super) mod code {
     pub const READONLY: i32 = 8;
+    pub const CORRUPT: i32 = 11;
     pub const FULL: i32 = 13;
     pub const CANTOPEN: i32 = 14;
     pub const NOTADB: i32 = 26;
@@ -137,6 +145,10 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match (&error, sqlite_code(&error)) {
             (_, Some(code::FULL)) => StoreError::Full,
+            (_, Some(code::CORRUPT | code::NOTADB)) => {
+                integrity::damage_was_met();
+                StoreError::Damaged
+            }
             (sqlx::Error::PoolClosed, _) => StoreError::Closed,
             _ => StoreError::Database(Arc::new(error)),
         }

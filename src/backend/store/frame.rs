@@ -16,6 +16,8 @@ pub enum EventKind {
     Run,
     /// A run wrote something.
     Output,
+    /// A run's terminal got another size.
+    Size,
     /// A run has ended: its last event.
     End,
 }
@@ -28,6 +30,7 @@ impl EventKind {
             EventKind::Task => "task",
             EventKind::Run => "run",
             EventKind::Output => "output",
+            EventKind::Size => "size",
             EventKind::End => "end",
         }
     }
@@ -38,11 +41,12 @@ impl EventKind {
             EventKind::Run => 1,
             EventKind::Output => 2,
             EventKind::End => 3,
+            EventKind::Size => 4,
         }
     }
 
     pub(super) fn from_code(code: i64) -> Result<Self, StoreError> {
-        [EventKind::Task, EventKind::Run, EventKind::Output, EventKind::End]
+        [EventKind::Task, EventKind::Run, EventKind::Output, EventKind::Size, EventKind::End]
             .into_iter()
             .find(|kind| kind.code() == code)
             .ok_or_else(|| StoreError::Broken { what: "event", reason: format!("{code} is no kind") })

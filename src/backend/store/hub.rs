@@ -27,7 +27,7 @@ pub(super) const BATCH_BYTES: usize = 256 * 1024;
 pub(super) enum Topic {
     /// All task and run events.
     Board,
-    /// The run, output and end events of one run.
+    /// The run, output, size and end events of one run.
     Run(RunId),
 }
 
@@ -226,7 +226,7 @@ fn topics_of(event: &Event) -> [Option<Topic>; 2] {
     match event.kind {
         EventKind::Task => [Some(Topic::Board), None],
         EventKind::Run => [Some(Topic::Board), run],
-        EventKind::Output | EventKind::End => [None, run],
+        EventKind::Output | EventKind::Size | EventKind::End => [None, run],
     }
 }
 

@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 /// What a reader wants to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topics {
-    /// One run: its run, output and end events.
+    /// One run: its run, output, size and end events.
     Run(RunId),
-    /// Every task and run event, and the output and end events of the runs that are named.
+    /// Every task and run event, and the output, size and end events of the runs that are named.
     Board {
         /// The runs named.
         runs: Vec<RunId>,

@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use crate::domain::{
     id::{RunId, TaskId},
+    integrity::{Damage, Integrity},
     members::{self, Read},
     run::{Run, RunStatus, Stopping},
     task::Task,
@@ -15,7 +16,8 @@ use uuid::Uuid;
 macro_rules! run_columns {
     () => {
         "r.id, r.task, r.request_id, r.runner, r.prompt, r.status, r.exit_code, r.signal, r.reason, r.created_at, r.started_at, \
-         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number, r.stopping"
+         r.ended_at, r.events, r.bytes, r.lines, r.digest, r.number, r.stopping, r.held, \
+         r.program_digest, r.verified_bytes, r.damage_from, r.damage_to"
     };
 }
 pub(super) use run_columns;
@@ -39,6 +41,8 @@ pub(super) fn status(word: &str) -> Result<RunStatus, StoreError> {
 
 /// A run from the columns that `run_columns!` names.
 pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
+    let known = integrity(row)?;
+    let bytes = unsigned(row.try_get(13)?);
     Ok(Run {
         id: RunId(uuid(row.try_get(0)?)?),
         task_id: TaskId(uuid(row.try_get(1)?)?),
@@ -50,15 +54,29 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, StoreError> {
         signal: row.try_get(7)?,
         reason: row.try_get(8)?,
         stopping: row.try_get::<Option<&str>, _>(17)?.map(stopping).transpose()?,
+        held: row.try_get(18)?,
         created_at: Timestamp(row.try_get(9)?),
         started_at: row.try_get::<Option<i64>, _>(10)?.map(Timestamp),
         ended_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp),
         events: unsigned(row.try_get(12)?),
-        bytes: unsigned(row.try_get(13)?),
+        bytes,
         lines: unsigned(row.try_get(14)?),
+        verified: known.verified(bytes),
         digest: row.try_get(15)?,
+        verified_bytes: known.verified_bytes,
+        program_digest: known.program_digest,
+        damage: known.damage,
         number: unsigned(run_number(row)?),
         ahead: None,
+    })
+}
+
+fn integrity(row: &SqliteRow) -> Result<Integrity, StoreError> {
+    let place = |name: &str| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(name)?.map(unsigned));
+    Ok(Integrity {
+        program_digest: row.try_get("program_digest")?,
+        verified_bytes: place("verified_bytes")?,
+        damage: place("damage_from")?.zip(place("damage_to")?).map(|(from, to)| Damage { from, to }),
     })
 }
 

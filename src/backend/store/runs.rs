@@ -2,7 +2,6 @@
 
 use super::{
     Store,
-    append::Append,
     digests::digest_so_far,
     error::{Conflict, Missing, StoreError},
     frame::EventKind,
@@ -12,12 +11,15 @@ use super::{
     writer::{Group, Subject},
 };
 use crate::domain::{
+    digest::OutputDigest,
     event::End,
     id::{RunId, TaskId},
+    integrity::Integrity,
     limits::{self, Invalid},
     run::{Run, RunStatus, Stopping},
     task::{Task, TaskContext},
     timestamp::Timestamp,
+    visible_text::first_line,
 };
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
@@ -107,7 +109,15 @@ impl Store {
     /// [`Conflict::Position`] where the bytes do not follow what is committed, so that nothing is taken twice or left out;
     /// [`Conflict::RunEnded`]; [`StoreError::NotFound`]; [`StoreError::Full`].
     pub async fn append_output(&self, id: RunId, bytes: Bytes, position: u64) -> Result<(), StoreError> {
-        self.0.writer.append(Append { run: id, bytes, position, at: self.0.clock.now() }).await
+        self.append_hashed(id, bytes, position).await.map(drop)
+    }
+
+    /// The same; gives the digest of the run's output with these bytes.
+    ///
+    /// # Errors
+    /// As [`Store::append_output`] has them.
+    pub async fn append_hashed(&self, id: RunId, bytes: Bytes, position: u64) -> Result<OutputDigest, StoreError> {
+        self.0.writer.append(id, bytes, position, self.0.clock.now()).await
     }
 
     /// The run is over. The first end stands; said again, the run is given as it is.
@@ -115,10 +125,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`] for a status that is not final.
     pub async fn run_ended(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+        self.run_ended_as(id, end, Integrity::default()).await
+    }
+
+    /// The same, with what is known of whether its output is what its program wrote.
+    ///
+    /// # Errors
+    /// As [`Store::run_ended`] has them.
+    pub async fn run_ended_as(&self, id: RunId, end: RunEnd, integrity: Integrity) -> Result<Run, StoreError> {
         if !end.status.is_final() {
             return Err(Invalid::new("status", format!("{:?} is no end", end.status.as_str()), "end a run with a final status").into());
         }
-        self.0.writer.write(move |group| Box::pin(run_ended(group, id, end))).await
+        self.0.writer.write(move |group| Box::pin(run_ended(group, id, end, integrity))).await
     }
 
     /// One run; where it waits, with how many are before it.
@@ -203,9 +221,9 @@ fn check(new: &NewRun) -> Result<(), Invalid> {
 }
 
 /// The first line of a prompt that says something, at most 80 characters.
-fn title_of(prompt: &str) -> String {
+pub(super) fn title_of(prompt: &str) -> String {
     const MOST: usize = 80;
-    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = first_line(prompt);
     if line.chars().count() <= MOST {
         return line.to_owned();
     }
@@ -253,27 +271,13 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
             task
         }
     };
-    let mut run = Run {
-        id: RunId(Uuid::now_v7()),
-        task_id: task.id,
-        request_id,
-        runner: new.runner,
-        prompt: new.prompt,
-        status: RunStatus::Queued,
-        exit_code: None,
-        signal: None,
-        reason: None,
-        stopping: None,
-        created_at: now,
-        started_at: None,
-        ended_at: None,
-        events: 0,
-        bytes: 0,
-        lines: 0,
-        digest: None,
-        number: 0,
-        ahead: None,
-    };
+    let run = Run::accepted(RunId(Uuid::now_v7()), task.id, request_id, new.runner, new.prompt, now);
+    let run = insert_run(group, run, now).await?;
+    Ok(Submitted { run, task, created: true })
+}
+
+/// Puts a queued run at the end of the order of acceptance, and says so in the log.
+pub(super) async fn insert_run(group: &mut Group, mut run: Run, now: Timestamp) -> Result<Run, StoreError> {
     let made =
         sqlx::query("insert into runs (id, task, request_id, runner, prompt, status, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             .bind(rows::id(&run.id.0))
@@ -288,10 +292,10 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
     let number = made.last_insert_rowid();
     run.number = rows::unsigned(number);
     group.log(EventKind::Run, Subject { task: None, run: Some((number, run.id)) }, now, &run).await?;
-    Ok(Submitted { run, task, created: true })
+    Ok(run)
 }
 
-async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run, StoreError> {
+pub(super) async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     match run.status {
         RunStatus::Queued => {}
@@ -301,10 +305,13 @@ async fn run_started(group: &mut Group, id: RunId, at: Timestamp) -> Result<Run,
     group.live.remove(&id);
     run.status = RunStatus::Running;
     run.started_at = Some(at);
-    sqlx::query("update runs set status = ?2, started_at = ?3 where number = ?1")
+    // It had been started by this folder before the database became older than it was.
+    run.held = run.held.map(|_| false);
+    sqlx::query("update runs set status = ?2, started_at = ?3, held = ?4 where number = ?1")
         .bind(number)
         .bind(run.status.as_str())
         .bind(at.0)
+        .bind(run.held)
         .execute(&mut group.connection)
         .await?;
     group.log(EventKind::Run, Subject { task: None, run: Some((number, id)) }, at, &run).await?;
@@ -328,7 +335,7 @@ async fn run_stopping(group: &mut Group, id: RunId, stopping: Stopping) -> Resul
     Ok(run)
 }
 
-async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+pub(super) async fn run_ended(group: &mut Group, id: RunId, end: RunEnd, integrity: Integrity) -> Result<Run, StoreError> {
     let (number, mut run) = find_run(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Run))?;
     if run.status.is_final() {
         return Ok(run);
@@ -342,6 +349,8 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
     run.ended_at = Some(end.at);
     let digest = digest_so_far(&mut group.connection, number).await?.finish();
     run.digest = Some(digest.clone());
+    run.verified = integrity.verified(run.bytes);
+    (run.program_digest, run.verified_bytes, run.damage) = (integrity.program_digest, integrity.verified_bytes, integrity.damage);
     let subject = Subject { task: None, run: Some((number, id)) };
     group.log(EventKind::Run, subject, end.at, &run).await?;
     // The task before the end: whoever reads the run alone sees its end as the last event there is of it.
@@ -358,11 +367,12 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
             .await?;
     // A status that somebody gave the task meanwhile stands, and so does the work of another run.
     set_task_status(group, run.task_id, word, end.at, |now| others == 0 && matches!(now, "pending" | "in_progress")).await?;
-    let last = End { run: id, status: run.status, exit_code: run.exit_code, events: run.events, bytes: run.bytes, digest };
+    let Run { status, exit_code, events, bytes, verified, damage, .. } = run;
+    let last = End { run: id, status, exit_code, events, bytes, digest, verified, damage };
     let seq = group.log(EventKind::End, subject, end.at, &last).await?;
     sqlx::query(
-        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8, stopping = null \
-         where number = ?1",
+        "update runs set status = ?2, exit_code = ?3, signal = ?4, reason = ?5, ended_at = ?6, digest = ?7, end_seq = ?8, stopping = null, \
+         program_digest = ?9, verified_bytes = ?10, damage_from = ?11, damage_to = ?12 where number = ?1",
     )
     .bind(number)
     .bind(run.status.as_str())
@@ -372,6 +382,10 @@ async fn run_ended(group: &mut Group, id: RunId, end: RunEnd) -> Result<Run, Sto
     .bind(end.at.0)
     .bind(&run.digest)
     .bind(seq.cast_signed())
+    .bind(&run.program_digest)
+    .bind(run.verified_bytes.map(u64::cast_signed))
+    .bind(run.damage.map(|damage| damage.from.cast_signed()))
+    .bind(run.damage.map(|damage| damage.to.cast_signed()))
     .execute(&mut group.connection)
     .await?;
     Ok(run)

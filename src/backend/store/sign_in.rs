@@ -67,6 +67,15 @@ impl Store {
             .await
     }
 
+    /// What a link would be good for now; it stays as it is.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn link(&self, hash: [u8; 32]) -> Result<LinkUse, StoreError> {
+        let query = sqlx::query("select expires_at, used_at from sign_in_links where hash = ?1").bind(&hash[..]);
+        link_use(query.fetch_optional(&self.0.readers).await?.as_ref(), self.0.clock.now())
+    }
+
     /// Uses a link up. Of any number that try at once, one is accepted.
     ///
     /// # Errors
@@ -81,16 +90,12 @@ impl Store {
                         .bind(&hash[..])
                         .fetch_optional(&mut group.connection)
                         .await?;
-                    let Some(row) = row else { return Ok(LinkUse::Unknown) };
-                    if row.try_get::<Option<i64>, _>(1)?.is_some() {
-                        return Ok(LinkUse::Used);
+                    let good_for = link_use(row.as_ref(), now)?;
+                    if good_for == LinkUse::Accepted {
+                        let update = sqlx::query("update sign_in_links set used_at = ?2 where hash = ?1").bind(&hash[..]).bind(now.0);
+                        update.execute(&mut group.connection).await?;
                     }
-                    if row.try_get::<i64, _>(0)? <= now.0 {
-                        return Ok(LinkUse::Expired);
-                    }
-                    let update = sqlx::query("update sign_in_links set used_at = ?2 where hash = ?1").bind(&hash[..]).bind(now.0);
-                    update.execute(&mut group.connection).await?;
-                    Ok(LinkUse::Accepted)
+                    Ok(good_for)
                 })
             })
             .await
@@ -253,6 +258,15 @@ impl Store {
             })
             .await
     }
+}
+
+fn link_use(row: Option<&SqliteRow>, now: Timestamp) -> Result<LinkUse, StoreError> {
+    let Some(row) = row else { return Ok(LinkUse::Unknown) };
+    Ok(match row.try_get::<Option<i64>, _>(1)? {
+        Some(_) => LinkUse::Used,
+        None if row.try_get::<i64, _>(0)? <= now.0 => LinkUse::Expired,
+        None => LinkUse::Accepted,
+    })
 }
 
 fn session(row: &SqliteRow) -> Result<Session, StoreError> {

@@ -1,14 +1,17 @@
 //! What pages are rendered from. Each is read in one transaction together with the log's end, so that a stream that starts at its
-//! cursor goes on exactly where it ends. Runners, what makes a
-//! submission or a typed line one, and sanitised output are the caller's to fill in.
+//! cursor goes on exactly where it ends. Runners, and what makes a
+//! submission or a typed line one, are the caller's to fill in.
 
 use super::{
     Store,
     digests::digest_so_far,
     error::{Missing, StoreError},
+    held::held_runs,
     queue::count_ahead,
+    rich_texts,
     rows::{self, find_run, find_task, run_columns},
     runs::output,
+    sizes,
     tasks::{count_tasks, find_tasks},
 };
 use crate::domain::{
@@ -50,8 +53,10 @@ impl Store {
             for row in sqlx::query(sql).bind(rows::id(&task.id.0)).fetch_all(&mut *snapshot).await? {
                 let run = rows::run(&row)?;
                 if !run.status.is_final() && run.bytes > 0 {
-                    let (_, bytes) = tail(&mut snapshot, rows::run_number(&row)?, run.bytes, TAIL).await?;
-                    tails.push(RunTail { run: run.id, text: String::from_utf8_lossy(&bytes).into_owned() });
+                    let number = rows::run_number(&row)?;
+                    let (start, bytes) = tail(&mut snapshot, number, run.bytes, TAIL).await?;
+                    let (text, sizes) = sizes::place(start, &bytes, sizes::of_run(&mut snapshot, number).await?);
+                    tails.push(RunTail { run: run.id, text, sizes });
                 }
                 runs.push(run);
             }
@@ -59,8 +64,9 @@ impl Store {
         count_ahead(&mut snapshot, &mut runs).await?;
         // Where the newest of a task has ended and an older one has not, both are there.
         runs.sort_by_key(|run: &Run| Reverse(run.sort_key()));
+        let held = held_runs(&mut snapshot).await?;
         snapshot.commit().await?;
-        Ok(DashboardSnapshot { cursor, tasks, runs, tails, runners: Vec::new(), request_id: String::new() })
+        Ok(DashboardSnapshot { cursor, tasks, runs, tails, runners: Vec::new(), request_id: String::new(), held })
     }
 
     /// The board, as the filter has it.
@@ -79,12 +85,13 @@ impl Store {
             tags: words(&mut snapshot, "select distinct tag from task_tags order by 1 limit ?1").await?,
             kinds: words(&mut snapshot, "select distinct kind from tasks order by 1 limit ?1").await?,
             statuses: words(&mut snapshot, "select distinct status from tasks order by 1 limit ?1").await?,
+            held: held_runs(&mut snapshot).await?,
         };
         snapshot.commit().await?;
         Ok(board)
     }
 
-    /// One task with its output, its runs and the newest run's console.
+    /// One task with its output as it was given and as it is shown, its runs and the newest run's console.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -93,6 +100,7 @@ impl Store {
         let mut snapshot = connection.begin().await?;
         let cursor = self.cursor_of(&mut snapshot).await?;
         let task = find_task(&mut snapshot, id).await?.ok_or(StoreError::NotFound(Missing::Task))?;
+        let sanitized = rich_texts::find(&mut snapshot, id).await?;
         let sql = concat!("select ", run_columns!(), " from runs r where r.task = ?1 order by r.created_at desc, r.number desc");
         let found = sqlx::query(sql).bind(rows::id(&id.0)).fetch_all(&mut *snapshot).await?;
         let mut runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>()?;
@@ -102,7 +110,9 @@ impl Store {
             _ => None,
         };
         snapshot.commit().await?;
-        Ok(TaskSnapshot { cursor, task, output_html: None, runs, console })
+        drop(connection);
+        let output_html = self.output_html(&task, sanitized).await;
+        Ok(TaskSnapshot { cursor, task, output_html, runs, console })
     }
 
     /// One run with the end of its output.
@@ -171,14 +181,8 @@ async fn words(connection: &mut SqliteConnection, sql: &'static str) -> Result<V
 async fn console(connection: &mut SqliteConnection, cursor: &Cursor, number: i64, run: Run) -> Result<ConsoleSnapshot, StoreError> {
     let (text_start, bytes) = tail(connection, number, run.bytes, ConsoleSnapshot::MAX_TEXT).await?;
     let digest_so_far = if run.status.is_final() { None } else { Some(digest_so_far(connection, number).await?.put_down()) };
-    Ok(ConsoleSnapshot {
-        cursor: cursor.clone(),
-        run,
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        text_start,
-        digest_so_far,
-        input: None,
-    })
+    let (text, sizes) = sizes::place(text_start, &bytes, sizes::of_run(connection, number).await?);
+    Ok(ConsoleSnapshot { cursor: cursor.clone(), run, text, text_start, sizes, digest_so_far, input: None })
 }
 
 /// The last bytes of a run's output, at most `most`, and how many come before them. Where there are more it begins with a line, if one

@@ -4,17 +4,22 @@ use super::{
     Store,
     error::{Conflict, Missing, StoreError},
     frame::EventKind,
+    rich_texts,
     rows::{self, find_task, put_task},
     writer::{Group, Subject},
 };
-use crate::domain::{
-    event::TaskEvent,
-    filter::TaskFilter,
-    id::{RunId, TaskId},
-    limits,
-    task::{NewTask, Task, TaskPatch},
-    timestamp::Timestamp,
+use crate::{
+    backend::rich_text::Sanitized,
+    domain::{
+        event::TaskEvent,
+        filter::TaskFilter,
+        id::{RunId, TaskId},
+        limits,
+        task::{NewTask, Task, TaskPatch},
+        timestamp::Timestamp,
+    },
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -29,14 +34,18 @@ pub struct Created {
 }
 
 impl Store {
-    /// Takes in a task. A given id is kept; the same task posted with it again changes nothing.
+    /// Takes in a task, and sanitises its output. A given id is kept; the same task posted with it again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`Conflict::TaskExists`] where another task was posted with that id.
     pub async fn create_task(&self, new: NewTask) -> Result<Created, StoreError> {
         limits::new_task(&new)?;
+        let sanitized = match new.context.output.clone() {
+            Some(output) => Some(self.0.sanitizers.sanitize(output).await),
+            None => None,
+        };
         let now = self.0.clock.now();
-        self.0.writer.write(move |group| Box::pin(create(group, new, now))).await
+        self.0.writer.write(move |group| Box::pin(create(group, new, sanitized, now))).await
     }
 
     /// One task, with its output.
@@ -57,13 +66,20 @@ impl Store {
         find_tasks(&mut connection, filter, limit).await
     }
 
-    /// Changes a task.
+    /// Changes a task, and sanitises its output where that is new.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`].
     pub async fn patch_task(&self, id: TaskId, patch: TaskPatch) -> Result<Task, StoreError> {
+        let output = patch.context.as_ref().and_then(|members| members.get("output"));
+        let sanitized = match output {
+            Some(Value::String(output)) => Some(Some(self.0.sanitizers.sanitize(output.clone()).await)),
+            // It is taken away, or refused.
+            Some(_) => Some(None),
+            None => None,
+        };
         let now = self.0.clock.now();
-        self.0.writer.write(move |group| Box::pin(patch_task(group, id, patch, now))).await
+        self.0.writer.write(move |group| Box::pin(patch_task(group, id, patch, sanitized, now))).await
     }
 
     /// Deletes a task with its runs and all that the log has of them. What remains is the word that it is gone.
@@ -84,7 +100,7 @@ pub(super) async fn put_and_log(group: &mut Group, task: &Task, at: Timestamp) -
     Ok(())
 }
 
-async fn create(group: &mut Group, new: NewTask, now: Timestamp) -> Result<Created, StoreError> {
+async fn create(group: &mut Group, new: NewTask, sanitized: Option<Sanitized>, now: Timestamp) -> Result<Created, StoreError> {
     let given = new.id;
     let mut task = Task {
         id: given.unwrap_or(TaskId(Uuid::nil())),
@@ -121,6 +137,7 @@ async fn create(group: &mut Group, new: NewTask, now: Timestamp) -> Result<Creat
         None => task.id = TaskId(Uuid::now_v7()),
     }
     put_and_log(group, &task, now).await?;
+    rich_texts::put(&mut group.connection, task.id, sanitized.as_ref()).await?;
     sqlx::query("update tasks set posted = ?2 where id = ?1")
         .bind(rows::id(&task.id.0))
         .bind(posted)
@@ -129,12 +146,21 @@ async fn create(group: &mut Group, new: NewTask, now: Timestamp) -> Result<Creat
     Ok(Created { task, created: true })
 }
 
-async fn patch_task(group: &mut Group, id: TaskId, patch: TaskPatch, now: Timestamp) -> Result<Task, StoreError> {
+async fn patch_task(
+    group: &mut Group,
+    id: TaskId,
+    patch: TaskPatch,
+    sanitized: Option<Option<Sanitized>>,
+    now: Timestamp,
+) -> Result<Task, StoreError> {
     let task = find_task(&mut group.connection, id).await?.ok_or(StoreError::NotFound(Missing::Task))?;
     let mut changed = task.clone().patched(patch)?;
     if changed != task {
         changed.updated_at = now;
         put_and_log(group, &changed, now).await?;
+        if let Some(sanitized) = sanitized {
+            rich_texts::put(&mut group.connection, id, sanitized.as_ref()).await?;
+        }
     }
     Ok(changed)
 }

@@ -4,11 +4,15 @@
 
 use super::{
     append::{Append, Live},
+    claim::Head,
     error::StoreError,
     frame::{Event, EventKind, json},
     hub::Hub,
 };
-use crate::domain::{id::RunId, timestamp::Timestamp};
+use crate::{
+    backend::identity::Presence,
+    domain::{digest::OutputDigest, id::RunId, timestamp::Timestamp},
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -39,10 +43,12 @@ enum Job {
 pub(super) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    /// Starts the writer on a connection. `head` is the newest event there is.
-    pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>) -> Writer {
+    /// Starts the writer on a connection. `head` is the newest event there is; what is committed is written down in the head file,
+    /// where this is the server's.
+    pub fn start(connection: SqliteConnection, head: u64, hub: Arc<Hub>, presence: Presence, head_file: Option<Head>) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let group = Group { connection, head, events: Vec::new(), gone: Vec::new(), answered: false, live: HashMap::new() };
+        let (events, gone) = (Vec::new(), Vec::new());
+        let group = Group { connection, presence, head_file, head, events, gone, answered: false, live: HashMap::new(), data_version: 0 };
         tokio::spawn(run(group, queue, hub));
         Writer(sender)
     }
@@ -77,14 +83,17 @@ impl Writer {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Appends output in the next group and waits until it is committed.
-    pub async fn append(&self, append: Append) -> Result<(), StoreError> {
+    /// Appends output in the next group and waits until it is committed; gives the digest of all of the run's output.
+    pub async fn append(&self, run: RunId, bytes: Bytes, position: u64, at: Timestamp) -> Result<OutputDigest, StoreError> {
+        let digest = Arc::default();
+        let append = Append { run, bytes, position, at, digest: Arc::clone(&digest) };
         let (sender, result) = oneshot::channel();
         let answer: Answer = Box::new(move |committed| {
             let _ = sender.send(committed);
         });
         self.0.send(Job::Append(append, answer)).await.map_err(|_| StoreError::Closed)?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        result.await.unwrap_or(Err(StoreError::Closed))?;
+        digest.get().cloned().ok_or(StoreError::Closed)
     }
 
     /// Waits until everything queued is committed, and ends the writer.
@@ -99,6 +108,9 @@ impl Writer {
 /// What is committed together.
 pub(super) struct Group {
     pub connection: SqliteConnection,
+    /// The database, where it was opened.
+    presence: Presence,
+    head_file: Option<Head>,
     /// The newest event, with those of this group.
     head: u64,
     events: Vec<Event>,
@@ -108,6 +120,8 @@ pub(super) struct Group {
     pub answered: bool,
     /// The runs that output is appended to, and their output that is not in the database yet.
     pub live: HashMap<RunId, Live>,
+    /// Changes when another connection has committed something: a person with a database tool, or a command of this program.
+    data_version: i64,
 }
 
 impl Group {
@@ -124,7 +138,7 @@ impl Group {
         seq
     }
 
-    /// Writes a task, run or end event and gives its number.
+    /// Writes a task, run, size or end event and gives its number.
     pub async fn log<T: Serialize>(&mut self, kind: EventKind, of: Subject<'_>, at: Timestamp, what: &T) -> Result<u64, StoreError> {
         let payload = json(what)?;
         let seq = self.next_seq();
@@ -165,8 +179,9 @@ async fn run(mut group: Group, mut queue: mpsc::Receiver<Job>, hub: Arc<Hub>) {
             drop(waiting);
             drop(queue);
             // An orderly end moves the write-ahead log into the database.
-            if let Err(error) = group.connection.close().await {
-                tracing::warn!(%error, "the database was not closed in order; nothing committed is lost");
+            match group.connection.close().await {
+                Ok(()) => drop(group.head_file.map(Head::close)),
+                Err(error) => tracing::warn!(%error, "the database was not closed in order; nothing committed is lost"),
             }
             let _ = done.send(());
             return;
@@ -188,6 +203,10 @@ async fn commit_group(group: &mut Group, waiting: &mut impl Iterator<Item = Job>
     hub.set_full(is_full(&outcome) || answers.iter().any(|(_, result)| is_full(result)));
     match outcome {
         Ok(()) => {
+            // Before anybody hears of it, so that nothing that was heard of can get lost unseen.
+            if let Some(head_file) = &mut group.head_file {
+                head_file.advance(group.head);
+            }
             hub.publish(group.head, &events, &gone, answered);
             for (answer, result) in answers {
                 answer(result);
@@ -225,7 +244,7 @@ async fn fill(
             }
             job => job,
         };
-        let begin = if begun { Ok(()) } else { execute(group, "begin immediate").await };
+        let begin = if begun { Ok(()) } else { group.begin().await };
         begun = true;
         match job {
             Job::Append(append, answer) => {
@@ -264,12 +283,15 @@ async fn fill(
         return Ok(());
     }
     group.flush().await?;
+    if !group.presence.holds() {
+        return Err(StoreError::Gone);
+    }
     execute(group, "commit").await
 }
 
 /// Whether the error may have cost the whole transaction, not only the operation.
 fn fatal(error: &StoreError) -> bool {
-    matches!(error, StoreError::Full | StoreError::Database(_))
+    matches!(error, StoreError::Full | StoreError::Damaged | StoreError::Database(_))
 }
 
 async fn execute(group: &mut Group, sql: &'static str) -> Result<(), StoreError> {
@@ -286,6 +308,16 @@ struct Mark {
 }
 
 impl Group {
+    /// Begins the transaction, and forgets what is known of runs where somebody else may have changed it.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        execute(self, "begin immediate").await?;
+        let (version,): (i64,) = sqlx::query_as("pragma data_version").fetch_one(&mut self.connection).await?;
+        if std::mem::replace(&mut self.data_version, version) != version {
+            self.live.clear();
+        }
+        Ok(())
+    }
+
     async fn mark(&mut self) -> Result<Mark, StoreError> {
         self.flush().await?;
         execute(self, "savepoint operation").await?;

@@ -1,7 +1,7 @@
 //! Random histories of tasks and runs: a board that hears of them says what a snapshot of the server would, or that it is stale.
 
 use super::*;
-use crate::domain::{members::Read, timestamp::Timestamp};
+use crate::domain::{members::Read, run::RunStatus, timestamp::Timestamp};
 use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 

@@ -3,11 +3,12 @@
 use super::*;
 use crate::domain::{
     cursor::{Cursor, Epoch},
-    event::{End, ForceLogout, Hello, Output, Ping, Reset, Shutdown, StreamEvent, TaskEvent},
+    event::{End, ForceLogout, Hello, Output, Ping, Reset, Shutdown, Size, StreamEvent, TaskEvent},
     id::{RunId, TaskId},
     run::{Run, RunStatus},
     snapshot::{BoardSnapshot, ConsoleSnapshot, DashboardSnapshot, RunTail, TaskSnapshot},
     task::{Answer, Choice, Task, TaskContext},
+    terminal_size::PlacedSize,
     timestamp::Timestamp,
 };
 use proptest::prelude::*;
@@ -69,6 +70,7 @@ fn run() -> Value {
     json!({
         "id": ID, "taskId": ID, "requestId": "r", "runner": "shell", "prompt": "p", "status": "failed", "exitCode": -3, "signal": "SIGKILL",
         "reason": "w", "createdAt": AT, "startedAt": AT, "endedAt": null, "events": 1, "bytes": u64::MAX, "lines": 4, "digest": "sha256:00",
+        "verified": false, "verifiedBytes": 3, "programDigest": "sha256:01", "damage": {"from": 3, "to": 5},
     })
 }
 
@@ -87,24 +89,32 @@ fn every_type_reads_what_it_writes_and_names_what_it_cannot_read() {
         &["epoch", "head", "heartbeatMs", "build"],
     );
     check::<Output>(json!({"run": ID, "text": "\u{fffd}", "at": AT, "base64": "/w=="}), &["run", "text", "at"]);
-    let end = json!({"run": ID, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00"});
+    let end = json!({
+        "run": ID, "status": "failed", "exitCode": 3, "events": 1, "bytes": 2, "digest": "sha256:00", "verified": false,
+        "damage": {"from": 0, "to": 2},
+    });
     check::<End>(end, &["run", "status", "events", "bytes", "digest"]);
     check::<Ping>(json!({"head": 7}), &["head"]);
     check::<Reset>(json!({"reason": "r", "head": 7}), &["reason", "head"]);
     check::<ForceLogout>(json!({"reason": "r"}), &["reason"]);
     check::<Shutdown>(json!({"retryMs": 300}), &["retryMs"]);
-    let tail = json!({"run": ID, "text": "x"});
-    check::<RunTail>(tail.clone(), &["run", "text"]);
+    let size = json!({"at": 9, "text_at": 1, "columns": 80, "rows": 24});
+    check::<PlacedSize>(size.clone(), &["at", "text_at", "columns", "rows"]);
+    check::<Size>(json!({"run": ID, "columns": 80, "rows": 24}), &["run", "columns", "rows"]);
+    let held = json!({"count": 0, "copiedAt": AT});
+    let tail = json!({"run": ID, "text": "x", "sizes": [size]});
+    check::<RunTail>(tail.clone(), &["run", "text", "sizes"]);
     check::<DashboardSnapshot>(
-        json!({"cursor": "k-7", "tasks": [task()], "runs": [run()], "tails": [tail], "runners": ["shell"], "request_id": "r"}),
-        &["cursor", "tasks", "runs", "tails", "runners", "request_id"],
+        json!({"cursor": "k-7", "tasks": [task()], "runs": [run()], "tails": [tail], "runners": ["shell"], "request_id": "r", "held": held}),
+        &["cursor", "tasks", "runs", "tails", "runners", "request_id", "held"],
     );
     check::<BoardSnapshot>(
-        json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"]}),
-        &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses"],
+        json!({"cursor": "k-7", "tasks": [task()], "total": 1, "scopes": ["s"], "tags": [], "kinds": ["odd"], "statuses": ["new"], "held": held}),
+        &["cursor", "tasks", "total", "scopes", "tags", "kinds", "statuses", "held"],
     );
-    let console = json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "digest_so_far": "00", "input": "r"});
-    check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start"]);
+    let console =
+        json!({"cursor": "k-7", "run": run(), "text": "x", "text_start": 3, "sizes": [size], "digest_so_far": "00", "input": "r"});
+    check::<ConsoleSnapshot>(console.clone(), &["cursor", "run", "text", "text_start", "sizes"]);
     check::<TaskSnapshot>(
         json!({"cursor": "k-7", "task": task(), "output_html": null, "runs": [run()], "console": console}),
         &["cursor", "task", "runs"],
@@ -193,6 +203,7 @@ fn anything() -> impl Strategy<Value = Value> {
         "tails",
         "console",
         "text_start",
+        "sizes",
         "",
     ]);
     let text = prop_oneof![Just(ID.to_owned()), Just(AT.to_owned()), Just("k-7".to_owned()), Just("running".to_owned()), ".{0,9}"];

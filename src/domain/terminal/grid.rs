@@ -1,6 +1,7 @@
 //! The screen proper: rows of cells, a cursor, how text is written, and how rows leave the screen and are read as lines.
 
 mod commands;
+mod resize;
 
 use super::{
     Options,

@@ -4,6 +4,7 @@ use super::{
     row::{Cell, Row},
     style::Style,
 };
+use crate::domain::visible_text::{is_hidden, is_kept};
 use std::collections::VecDeque;
 
 /// A line as it is shown: its text, and how its parts look.
@@ -90,6 +91,8 @@ pub(super) struct LineBuilder {
     cells: usize,
     continuation: bool,
     open: bool,
+    /// A joiner or variation selector, until the character after it is known.
+    waiting: Option<char>,
 }
 
 impl LineBuilder {
@@ -119,10 +122,30 @@ impl LineBuilder {
             if cell.c == Cell::RIGHT_HALF {
                 continue;
             }
-            self.text.push(cell.c);
+            self.put(cell.c);
             if cell.marks[0] != '\0' {
-                self.text.extend(cell.marks.iter().filter(|mark| **mark != '\0'));
+                cell.marks.iter().filter(|mark| **mark != '\0').for_each(|mark| self.put(*mark));
             }
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        if self.waiting.is_some() {
+            self.settle(Some(c));
+        }
+        if !c.is_ascii() && is_hidden(c) {
+            self.waiting = Some(c);
+        } else {
+            self.text.push(c);
+        }
+    }
+
+    /// What waits stays where it does what it is for, now that the character after it is known.
+    fn settle(&mut self, after: Option<char>) {
+        if let Some(waiting) = self.waiting.take()
+            && is_kept(self.text.chars().next_back(), waiting, after)
+        {
+            self.text.push(waiting);
         }
     }
 
@@ -150,6 +173,7 @@ impl LineBuilder {
 
     /// The line without the blanks at its end, and how many cells it has; the builder is empty afterwards.
     pub(super) fn finish(&mut self) -> (Line, usize) {
+        self.settle(None);
         self.trim();
         if !self.spans.is_empty() || self.style != Style::PLAIN {
             self.close_span();
@@ -202,6 +226,13 @@ impl History {
             self.bytes -= oldest.bytes();
             self.dropped += 1;
         }
+    }
+
+    /// Takes the newest line back; none where all have been dropped.
+    pub(super) fn pop(&mut self) -> Option<Line> {
+        let line = self.lines.pop_back()?;
+        self.bytes -= line.bytes();
+        Some(line)
     }
 
     #[cfg(test)]

@@ -21,7 +21,7 @@ impl Cell {
         Cell { style, c, marks: ['\0'; 3] }
     }
 
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.c == ' ' && self.style.hides_blank() && self.marks[0] == '\0'
     }
 }
@@ -124,6 +124,12 @@ impl Row {
         if column < end {
             self.cells.drain(column..end);
         }
+    }
+
+    /// Drops the cells from `columns` on.
+    pub(super) fn crop(&mut self, columns: usize) {
+        self.part(columns);
+        self.cells.truncate(columns);
     }
 
     /// Makes sure that no wide character lies across the border before `column`: one that does becomes two blanks.

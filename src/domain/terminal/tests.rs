@@ -1,6 +1,7 @@
 //! Each control and sequence by itself, and the laws that hold for any text: no panic, no difference by where it is cut, bounded memory.
 
 use super::{history::Measure, *};
+use crate::domain::visible_text::visible;
 use proptest::prelude::*;
 
 /// All lines as text.
@@ -36,6 +37,25 @@ fn text_and_line_ends() {
     let many: String = (1..=1000).map(|n| format!("line {n}\r\n")).collect();
     let all = shown(&many);
     assert_eq!((all.len(), &*all[0], &*all[999]), (1000, "line 1", "line 1000"));
+}
+
+#[test]
+fn what_is_unseen_is_not_drawn_and_moves_nothing() {
+    // What reorders or hides is dropped, and takes the cells that a terminal would have given it.
+    assert_eq!(shown("rm \u{202e}txt\u{2066}\u{200b}\u{feff}\u{e0041}.sh\u{200e}"), ["rm txt.sh"]);
+    assert_eq!(shown("pass\u{ad}word"), ["pass-word"]);
+    let wide = shown("a\u{115f}b\u{1b}[1;4Hc");
+    assert_eq!((wide[0].chars().count(), &wide[0][..1], &wide[0][3..]), (4, "a", "c"), "{wide:?}");
+    // What an emoji or a script needs stays, also where it is cut or ends the line.
+    for kept in ["👩\u{200d}💻", "🏳\u{fe0f}\u{200d}🌈", "❤\u{fe0f} x", "می\u{200c}خواهم", "क्\u{200d}ष", "ന്\u{200d}", "1\u{fe0f}\u{20e3}"]
+    {
+        assert_eq!(shown(kept), [kept]);
+        let mut screen = Screen::default();
+        kept.chars().for_each(|c| screen.feed(&c.to_string()));
+        assert_eq!(lines(&screen), [kept]);
+    }
+    assert_eq!(shown("a\u{200d}b \u{200c}c\u{fe0f} 👩\u{200d} x"), ["ab c 👩 x"]);
+    assert_eq!(shown(&format!("a{}b", "\u{301}".repeat(1000))), ["a\u{301}\u{301}\u{301}b"]);
 }
 
 #[test]
@@ -256,11 +276,99 @@ fn all(screen: &Screen) -> Vec<Line> {
     (screen.first_line()..screen.lines()).map(|n| screen.line(n).expect("is kept").into_owned()).collect()
 }
 
+fn resized(columns: usize, rows: usize, text: &str, to: (usize, usize)) -> Screen {
+    let mut screen = narrow(columns, rows, text);
+    screen.resize(to.0, to.1);
+    screen
+}
+
+#[test]
+fn another_width_wraps_what_is_on_the_screen_anew() {
+    // A cursor that moves up a row of the narrow screen stands in the second row of the wrapped line.
+    let mut screen = resized(20, 5, "0123456789abcdefghij", (10, 5));
+    screen.feed("\r\n\u{1b}[A\u{1b}[GX");
+    assert_eq!(lines(&screen), ["0123456789Xbcdefghij"]);
+    let mut screen = resized(10, 5, "0123456789abcdefghij\r\n", (20, 5));
+    screen.feed("\u{1b}[AX");
+    assert_eq!(lines(&screen), ["X123456789abcdefghij"]);
+    // A wide character is not cut in two, and takes no gap along.
+    let mut screen = resized(4, 3, "ab日c日", (3, 3));
+    assert_eq!(lines(&screen), ["ab日c日"]);
+    screen.resize(100, 3);
+    assert_eq!(lines(&screen), ["ab日c日"]);
+}
+
+#[test]
+fn a_cursor_at_the_end_of_a_full_row_stays_where_the_next_character_wraps() {
+    for columns in [5, 8, 10, 20] {
+        let mut screen = resized(10, 4, "0123456789", (columns, 4));
+        screen.feed("abc");
+        assert_eq!(lines(&screen), ["0123456789abc"], "{columns}");
+    }
+    let mut screen = resized(80, 4, "\u{1b}[61Gx\u{1b}[50G", (40, 4));
+    screen.feed("y");
+    assert_eq!(screen.line(0).expect("kept").text().find('y'), Some(49));
+}
+
+#[test]
+fn rows_come_back_into_a_higher_screen_and_leave_a_lower_one() {
+    let mut screen = resized(10, 2, "one\r\ntwo\r\nthree", (10, 4));
+    screen.feed("\u{1b}[H1");
+    assert_eq!(lines(&screen), ["1ne", "two", "three"]);
+    let mut screen = resized(10, 4, "one\r\ntwo\r\nthree", (10, 2));
+    screen.feed("\u{1b}[H2");
+    assert_eq!(lines(&screen), ["one", "2wo", "three"]);
+    // Blank rows below the cursor are the first to go and the last to be filled.
+    let mut screen = resized(10, 4, "one\r\ntwo", (10, 2));
+    screen.feed("\u{1b}[H1");
+    assert_eq!(lines(&screen), ["1ne", "two"]);
+}
+
+#[test]
+fn a_screen_that_a_program_has_taken_is_cropped() {
+    let mut screen = narrow(10, 3, "log\r\n\u{1b}[?1049h\u{1b}[H0123456789\u{1b}[3;1Hend");
+    screen.resize(5, 2);
+    assert_eq!(lines(&screen), ["log", "", "end"]);
+    screen.resize(20, 10);
+    screen.feed("\u{1b}[?1049lback");
+    assert_eq!(lines(&screen).last().map(String::as_str), Some("back"));
+}
+
 proptest! {
+    /// Whatever the size is, text that only goes forward gives its own lines.
+    #[test]
+    fn plain_text_does_not_depend_on_the_size(
+        parts in proptest::collection::vec(("[a-z日]{0,30}(\n[a-z ]{0,30}){0,3}", 2usize..40, 1usize..8), 0..12)
+    ) {
+        let mut screen = narrow(20, 4, "");
+        let mut text = String::new();
+        for (part, columns, rows) in &parts {
+            text.push_str(part);
+            screen.feed(part);
+            screen.resize(*columns, *rows);
+        }
+        let mut expected: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches(' ')).collect();
+        let mut shown = lines(&screen);
+        while expected.last().is_some_and(|line| line.is_empty()) { expected.pop(); }
+        while shown.last().is_some_and(String::is_empty) { shown.pop(); }
+        prop_assert_eq!(shown, expected);
+    }
+
     #[test]
     fn any_bytes_give_a_screen(bytes: Vec<u8>, columns in 0usize..200, rows in 0usize..40) {
         let screen = narrow(columns, rows, &String::from_utf8_lossy(&bytes));
         prop_assert!(all(&screen).iter().all(|line| !line.text().contains(char::is_control)));
+    }
+
+    /// What a screen shows needs no mending before it is shown: nothing of it is hidden, and no flood of marks covers its surroundings.
+    #[test]
+    fn nothing_hidden_is_drawn(
+        text in "(\u{1b}\\[[0-9;]{0,4}[A-HJKPX@m]|[\u{ad}\u{61c}\u{115f}\u{180b}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}\u{fe0e}\u{fe0f}]|[\u{e0041}\u{e0101}\u{3164}]|[👩💻☺1\u{20e3}\u{301}میक्र a\n\r]){0,60}",
+        columns in 2usize..20
+    ) {
+        for line in all(&narrow(columns, 5, &text)) {
+            prop_assert_eq!(visible(line.text()), line.text());
+        }
     }
 
     #[test]
@@ -279,11 +387,14 @@ proptest! {
 
     /// Whoever reads again from the lowest changed line on has what a new reader has.
     #[test]
-    fn dirty_lines_are_all_that_changed(texts in proptest::collection::vec(terminal_text(), 1..6), columns in 2usize..40, rows in 1usize..8) {
+    fn dirty_lines_are_all_that_changed(texts in proptest::collection::vec((terminal_text(), proptest::option::of((0usize..60, 0usize..12))), 1..8), columns in 2usize..40, rows in 1usize..8) {
         let mut screen = Screen::new(Options { columns, rows, max_lines: 50, ..Options::default() });
         let mut copy: Vec<Option<Line>> = Vec::new();
-        for text in texts {
+        for (text, size) in texts {
             screen.feed(&text);
+            if let Some((columns, rows)) = size {
+                screen.resize(columns, rows);
+            }
             let dirty = screen.take_dirty().unwrap_or(usize::MAX).min(copy.len());
             copy.truncate(dirty);
             copy.truncate(screen.lines());

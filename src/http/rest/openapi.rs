@@ -9,7 +9,7 @@ const DOCUMENT: &str = include_str!("openapi.json");
 
 /// `GET /openapi.json`.
 pub async fn read() -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], DOCUMENT).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
 }
 
 #[cfg(test)]

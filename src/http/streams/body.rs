@@ -17,7 +17,6 @@ use tokio::{
     sync::watch,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Frames that wait are joined up to this many bytes: one write instead of many.
 const CHUNK: usize = 64 * 1024;
@@ -51,7 +50,7 @@ struct Connection {
     shortage: watch::Receiver<Option<Shortage>>,
     is_stale: bool,
     /// The server stops, or the session is over.
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     streams: Streams,
     open: OpenStream,
 }
@@ -75,7 +74,15 @@ pub(super) fn body(streams: Streams, open: OpenStream, store: Store, reader: Rea
         silence: Box::pin(tokio::time::sleep_until(last_moment.min(now + streams.silence()))),
         last_sent: now,
         last_moment,
-        ended: Box::pin(open.standing.ended.clone().cancelled_owned()),
+        ended: {
+            let (stops, over) = (streams.shutdown.clone(), open.standing.over.clone());
+            Box::pin(async move {
+                tokio::select! {
+                    () = stops.cancelled() => {}
+                    () = over.cancelled() => {}
+                }
+            })
+        },
         open,
         streams,
     };
@@ -94,7 +101,7 @@ impl Connection {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        if self.open.standing.ended.is_cancelled() {
+        if self.streams.shutdown.is_cancelled() || self.open.standing.over.is_cancelled() {
             return Some(self.farewell());
         }
         while self.waiting.as_slice().is_empty() {

@@ -1,18 +1,19 @@
-//! Who has streams open: how many each caller has, against the caps, and whether the caller may still have them. A session or token is
-//! watched once, however many streams it has open; all of them end when it does.
+//! Who has streams open: how many each caller has, against the caps. A caller with open streams is watched; all of them end when it may
+//! no longer be here.
 
 use super::StreamOptions;
-use crate::backend::auth::{Auth, Caller};
+use crate::{
+    backend::auth::Caller,
+    http::standing::{Standing, Standings},
+};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// The callers with open streams.
 pub(super) struct Callers {
-    auth: Auth,
-    shutdown: CancellationToken,
+    standings: Standings,
     limits: (usize, usize),
     // Held for a look-up, never across an await.
     counts: Mutex<Counts>,
@@ -30,15 +31,6 @@ struct Counts {
 struct Entry {
     open: usize,
     standing: Arc<Standing>,
-    _watch: AbortOnDropHandle<()>,
-}
-
-/// Whether a caller may go on, shared by the caller's streams.
-pub(super) struct Standing {
-    /// Cancelled when the streams are to end: with the server's own shutdown, or with the session or token.
-    pub ended: CancellationToken,
-    /// Why the session or token is over, where it is.
-    pub reason: OnceLock<String>,
 }
 
 /// Why a stream is not opened.
@@ -58,9 +50,9 @@ pub(super) struct OpenStream {
 }
 
 impl Callers {
-    pub fn new(options: &StreamOptions, auth: Auth, shutdown: CancellationToken) -> Arc<Self> {
+    pub fn new(options: &StreamOptions, standings: Standings) -> Arc<Self> {
         let limits = (options.most, options.most_per_session);
-        Arc::new(Callers { auth, shutdown, limits, counts: Mutex::default() })
+        Arc::new(Callers { standings, limits, counts: Mutex::default() })
     }
 
     /// How many streams are open, and how many have been.
@@ -92,7 +84,7 @@ impl Callers {
         self.room(&counts, caller)?;
         counts.open += 1;
         counts.total += 1;
-        let entry = counts.callers.entry(caller.clone()).or_insert_with(|| self.entry(caller));
+        let entry = counts.callers.entry(caller.clone()).or_insert_with(|| Entry { open: 0, standing: self.standings.of(caller) });
         entry.open += 1;
         let standing = entry.standing.clone();
         drop(counts);
@@ -106,18 +98,6 @@ impl Callers {
             return Err(Full::Caller);
         }
         if counts.open >= most { Err(Full::Server) } else { Ok(()) }
-    }
-
-    fn entry(&self, caller: &Caller) -> Entry {
-        let standing = Arc::new(Standing { ended: self.shutdown.child_token(), reason: OnceLock::new() });
-        let (auth, caller, watched) = (self.auth.clone(), caller.clone(), standing.clone());
-        let watch = tokio::spawn(async move {
-            let reason = auth.over(&caller).await;
-            tracing::info!(?caller, reason, "its streams end");
-            let _ = watched.reason.set(reason);
-            watched.ended.cancel();
-        });
-        Entry { open: 0, standing, _watch: AbortOnDropHandle::new(watch) }
     }
 
     fn close(&self, caller: &Caller) {

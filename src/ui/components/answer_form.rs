@@ -1,9 +1,12 @@
 //! Quick actions: how a person answers a task. Every way is a plain form, so that an answer needs no script.
 
-use super::{fixed::fixed, time::Time};
+use super::{fixed::fixed, form_token::FormToken, time::Time};
 use crate::{
     api::tasks::AnswerTask,
-    domain::task::{Choice, Task},
+    domain::{
+        task::{Choice, Task},
+        visible_text::{is_blank, visible},
+    },
     ui::hooks::action::{pending, refusal},
 };
 use leptos::{form::ActionForm, prelude::*};
@@ -16,7 +19,9 @@ pub fn AnswerForm(
     task: Signal<Task>,
 ) -> impl IntoView {
     let given = Memo::new(move |_| {
-        task.with(|task| task.answer.clone().map(|answer| (said(task, &answer.value), answer.comment, answer.answered_at)))
+        task.with(|task| {
+            task.answer.clone().map(|answer| (said(task, &answer.value), answer.comment.as_deref().map(visible), answer.answered_at))
+        })
     });
     // Not the whole task: what is being typed stays when something else of it changes.
     let asked = Memo::new(move |_| task.with(|task| (task.id.to_string(), choices(task))));
@@ -58,10 +63,11 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
         .into_iter()
         .map(|choice| {
             let variant = choice.primary.then_some("primary");
+            let name = visible(choice.name());
             let size = in_list.then_some("small");
             view! {
                 <button class="button" {..fixed(&[("name", "value")])} data-size=size data-variant=variant value=choice.value disabled=is_pending>
-                    {choice.label}
+                    {name}
                 </button>
             }
             .into_any()
@@ -69,6 +75,7 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
         .collect();
     view! {
         <ActionForm action=answer attr:class=if in_list { "quick-answer" } else { "answer-form" }>
+            <FormToken/>
             <input {..fixed(&[("type", "hidden"), ("name", "task_id")])} value=id/>
             {words.then(|| view! {
                 <label class="field">
@@ -90,10 +97,11 @@ fn form(id: String, choices: Vec<Choice>, in_list: bool) -> AnyView {
     .into_any()
 }
 
-/// What can be chosen. An approval that names nothing is approved or rejected.
+/// What can be chosen; a choice of an earlier version that nothing can answer is none. An approval that names nothing is approved or rejected.
 fn choices(task: &Task) -> Vec<Choice> {
-    if !task.context.choices.is_empty() || task.kind != "approval" {
-        return task.context.choices.clone();
+    let choices: Vec<Choice> = task.context.choices.iter().filter(|choice| !is_blank(&choice.value)).cloned().collect();
+    if !choices.is_empty() || task.kind != "approval" {
+        return choices;
     }
     let choice =
         |label: &str, value: &str, primary| Choice { label: label.into(), value: value.into(), primary, extra: Default::default() };
@@ -102,5 +110,5 @@ fn choices(task: &Task) -> Vec<Choice> {
 
 /// The answer as the person saw it: the choice's label, or the text.
 fn said(task: &Task, value: &str) -> String {
-    choices(task).into_iter().find(|choice| choice.value == value).map_or_else(|| value.to_owned(), |choice| choice.label)
+    choices(task).iter().find(|choice| choice.value == value).map_or_else(|| visible(value), |choice| visible(choice.name()))
 }

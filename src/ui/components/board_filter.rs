@@ -5,7 +5,10 @@ use super::{
     labels::{percent_encoded, spaced},
     list::List,
 };
-use crate::domain::{filter::TaskFilter, filtered_tasks::FilterWords};
+use crate::{
+    domain::{filter::TaskFilter, filtered_tasks::FilterWords},
+    ui::markup::{Markup, content},
+};
 use leptos::{
     ev::SubmitEvent,
     html::{Input, Select},
@@ -129,9 +132,18 @@ pub fn BoardFilter(
                 />
             </label>
             {lists.map(select).into_iter().collect_view()}
-            <noscript inner_html="<button class=\"button\">Filter</button>"></noscript>
+            <noscript {..content(filter_button())}></noscript>
         </form>
     }
+}
+
+/// What a browser without scripts is asked to press.
+fn filter_button() -> Markup {
+    let mut markup = Markup::default();
+    markup.open("button", &[("class", "button")]);
+    markup.push_text("Filter");
+    markup.close("button");
+    markup
 }
 
 /// The board's address for a filter; what does not restrict is left out.

@@ -4,7 +4,7 @@ use super::{
     labels::{Labels, StatusBadge, spaced},
     time::Time,
 };
-use crate::domain::task::Task;
+use crate::domain::{task::Task, visible_text::visible};
 use leptos::prelude::*;
 
 /// What there is to know about a task.
@@ -13,7 +13,8 @@ pub fn TaskDetails(
     /// The task.
     task: Task,
 ) -> impl IntoView {
-    let text = |name: &'static str, value: Option<String>| value.map(|value| view! { <div><dt>{name}</dt><dd>{value}</dd></div> });
+    let text =
+        |name: &'static str, value: Option<String>| value.map(|value| view! { <div><dt>{name}</dt><dd>{visible(&value)}</dd></div> });
     let labels = |name: &'static str, scope: Option<String>, tags: Vec<String>| {
         let any = scope.is_some() || !tags.is_empty();
         any.then(|| view! { <div><dt>{name}</dt><dd><Labels scope tags/></dd></div> })

@@ -1,6 +1,6 @@
 //! Three prompts for somebody who has none yet: each runs with one click, in any shell, within seconds.
 
-use super::{fixed::fixed, prompt_form::REQUEST_ID};
+use super::{fixed::fixed, form_token::FormToken, prompt_form::REQUEST_ID};
 use crate::{
     api::runs::SubmitPrompt,
     ui::hooks::action::{pending, refusal},
@@ -37,6 +37,7 @@ pub fn Examples(
             view! {
                 <li>
                     <ActionForm action=submit>
+                        <FormToken/>
                         <input {..fixed(&[("type", "hidden"), ("name", "prompt"), ("value", prompt)])}/>
                         <input {..fixed(REQUEST_ID)} value=request_id/>
                         <button class="example" disabled=is_pending>

@@ -1,9 +1,12 @@
 //! What a page shows in place of what could not be had.
 
 use super::fixed::fixed;
-use crate::{api::error::ApiError, ui::hooks::effect::effect};
+use crate::{
+    api::error::ApiError,
+    domain::visible_text::visible,
+    ui::{hooks::effect::effect, markup::PageTitle},
+};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use std::time::Duration;
 
 /// How long until it is tried again, at first and at the most. It doubles with each failure.
@@ -34,10 +37,10 @@ pub fn Failure(
         }
     });
     view! {
-        <Title text=heading/>
+        <PageTitle text=heading/>
         <section class="failure">
             <h1>{heading}</h1>
-            <p>{error.to_string()}</p>
+            <p>{visible(&error.to_string())}</p>
             <p class="failure-actions">
                 {can_retry
                     .then(|| view! { <button class="button" {..fixed(&[("type", "button")])} on:click=move |_| retry.run(())>"Try again"</button> }.into_any())}

@@ -1,12 +1,20 @@
 //! The bar at the top of every page: where one is, where one can go, and how the connection stands.
 
 use super::connection_status::ConnectionStatus;
+use crate::ui::markup::{Markup, content};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
 /// Where scripts run, a browser keeps the inside of `noscript` as mere text: so it is given as one.
-const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" data-tone=\"info\"><span>Live updates are off, because JavaScript is. \
-    Everything else works: reload the page to see what is new.</span></p>";
+fn without_scripts() -> Markup {
+    let mut markup = Markup::default();
+    markup.open("p", &[("class", "notice"), ("data-tone", "info")]);
+    markup.open("span", &[]);
+    markup.push_text("Live updates are off, because JavaScript is. Everything else works: reload the page to see what is new.");
+    markup.close("span");
+    markup.close("p");
+    markup
+}
 
 /// The bar.
 #[component]
@@ -26,7 +34,7 @@ pub fn Header() -> impl IntoView {
                 <ConnectionStatus/>
             </div>
         </header>
-        <noscript inner_html=WITHOUT_SCRIPTS></noscript>
+        <noscript {..content(without_scripts())}></noscript>
     }
 }
 

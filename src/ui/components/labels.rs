@@ -1,12 +1,13 @@
 //! Small words with a meaning: statuses, types, scopes, tags. What they mean is carried by an attribute, so that a style sheet can
 //! colour the known ones and leave the unknown ones plain.
 
+use crate::domain::visible_text::visible;
 use leptos::prelude::*;
 
 /// `in_progress` as a person writes it: "in progress".
 #[must_use]
 pub fn spaced(word: &str) -> String {
-    word.replace('_', " ")
+    visible(word).replace('_', " ")
 }
 
 /// A status, of a task or a run.
@@ -17,7 +18,7 @@ pub fn StatusBadge(
     status: String,
 ) -> impl IntoView {
     let words = spaced(&status);
-    view! { <span class="badge" data-status=status>{words}</span> }
+    view! { <span class="badge" data-status=visible(&status)>{words}</span> }
 }
 
 /// A scope and tags, each a link to the board of its like.
@@ -30,7 +31,7 @@ pub fn Labels(
 ) -> impl IntoView {
     let label = |kind: &'static str, word: String| {
         let address = board(kind, &word);
-        view! { <a class="label" data-kind=kind href=address>{word}</a> }.into_any()
+        view! { <a class="label" data-kind=kind href=address>{visible(&word)}</a> }.into_any()
     };
     let labels: Vec<_> =
         scope.into_iter().map(|scope| label("scope", scope)).chain(tags.into_iter().map(|tag| label("tag", tag))).collect();

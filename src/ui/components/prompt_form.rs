@@ -1,14 +1,17 @@
 //! The prompt box. It works by a plain POST before the page is live; afterwards it checks what it can at once and keeps what was
 //! typed until the server has taken it.
 
-use super::fixed::fixed;
+use super::{fixed::fixed, form_token::FormToken};
 use crate::{
     api::{
         error::ApiError,
         runs::{PromptDraft, SubmitPrompt},
     },
-    domain::limits,
-    ui::hooks::{effect::effect, use_kept_text::use_kept_text},
+    domain::{limits, visible_text::visible},
+    ui::{
+        hooks::{effect::effect, use_kept_text::use_kept_text},
+        markup::{Markup, content},
+    },
 };
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},
@@ -100,13 +103,14 @@ pub fn PromptForm(
         .collect();
     view! {
         <ActionForm action=submit attr:class="prompt-form" on:submit:capture=check on:keydown=submit_by_keys>
+            <FormToken/>
             <label class="visually-hidden" for="prompt">"Prompt"</label>
             <textarea
                 {..fixed(PROMPT)}
                 aria-invalid=move || words.with(|words| !words.is_empty()).then_some("true")
                 node_ref=prompt
                 on:input=move |_| prompt.with_untracked(|prompt| prompt.iter().for_each(|prompt| kept.keep(prompt)))
-                inner_html=as_content(&draft.prompt)
+                {..content(Markup::of_textarea(&draft.prompt))}
             ></textarea>
             <input {..fixed(REQUEST_ID)} value=request_id/>
             <div class="prompt-options">
@@ -129,26 +133,7 @@ pub fn PromptForm(
                     </button>
                 </div>
             </div>
-            <p class="form-error" {..fixed(ERROR)} hidden=move || words.with(String::is_empty)>{move || words.get()}</p>
+            <p class="form-error" {..fixed(ERROR)} hidden=move || words.with(String::is_empty)>{move || words.with(|words| visible(words))}</p>
         </ActionForm>
-    }
-}
-
-/// The text as the content of a `textarea`: escaped, and with its own first line break kept, since parsers drop one.
-fn as_content(text: &str) -> String {
-    let kept = if text.starts_with('\n') { "\n" } else { "" };
-    format!("{kept}{}", text.replace('&', "&amp;").replace('<', "&lt;"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::as_content;
-
-    #[test]
-    fn what_was_typed_is_shown_as_it_was() {
-        assert_eq!(as_content("a < b && c"), "a &lt; b &amp;&amp; c");
-        assert_eq!(as_content("</textarea><script>"), "&lt;/textarea>&lt;script>");
-        assert_eq!(as_content("\nx"), "\n\nx");
-        assert_eq!(as_content(""), "");
     }
 }

@@ -1,5 +1,6 @@
 //! Runs an ended run's prompt once more, as a new run of the same task; and says of such a run which one it repeats.
 
+use super::form_token::FormToken;
 use crate::{
     api::runs,
     domain::{id::RunId, run::Run},
@@ -20,6 +21,7 @@ pub fn RunAgain(
         ended.get().map(|id| {
             view! {
                 <ActionForm action=again attr:class="run-again">
+                    <FormToken/>
                     <input type="hidden" name="run_id" value=id.to_string()/>
                     <button class="button" data-variant="quiet" disabled=is_pending>"Run again"</button>
                     {move || refused().map(|words| view! { <p class="form-error" role="alert">{words}</p> })}

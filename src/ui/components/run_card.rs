@@ -2,7 +2,7 @@
 
 use super::elapsed::Elapsed;
 use crate::{
-    domain::{cursor::Cursor, run::Run},
+    domain::{cursor::Cursor, run::Run, terminal_size::PlacedSize, visible_text::visible},
     ui::console::tail::ConsoleTail,
 };
 use leptos::prelude::*;
@@ -18,18 +18,20 @@ pub fn RunCard(
     cursor: Cursor,
     /// The last output of the run.
     text: String,
+    /// The sizes that its terminal had.
+    sizes: Vec<PlacedSize>,
 ) -> impl IntoView {
     let (id, address) = run.with_untracked(|run| (run.id, format!("/tasks/{}", run.task_id)));
     view! {
         <article class="run-card" data-status=move || run.with(|run| run.status.as_str())>
             <div class="run-card-head">
                 <span class="badge" data-status=move || run.with(|run| run.status.as_str())>
-                    {move || run.with(Run::outcome)}
+                    {move || visible(&run.with(Run::outcome))}
                 </span>
-                <h3><a href=address>{move || title.get()}</a></h3>
+                <h3><a href=address>{move || visible(&title.get())}</a></h3>
                 <Elapsed run/>
             </div>
-            <ConsoleTail run=id text cursor/>
+            <ConsoleTail run=id text sizes cursor/>
         </article>
     }
 }

@@ -1,6 +1,6 @@
 //! What everybody should know of the server's state, such as a full disk: as the page was made with it, and then as the stream says.
 
-use crate::ui::hooks::live::use_live;
+use crate::{domain::visible_text::visible, ui::hooks::live::use_live};
 use leptos::prelude::*;
 
 /// The notice; it takes no room while all is well.
@@ -10,7 +10,7 @@ pub fn ServerNotice(
     notice: String,
 ) -> impl IntoView {
     let live = use_live();
-    let words = move || live.notice().unwrap_or_else(|| notice.clone());
+    let words = move || visible(&live.notice().unwrap_or_else(|| notice.clone()));
     let shown = words.clone();
     view! {
         <p class="server-notice" role="status" hidden=move || words().is_empty()>

@@ -11,6 +11,7 @@ use crate::domain::{
     id::TaskId,
     run::{Run, RunStatus},
     task::Task,
+    visible_text::visible,
 };
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -54,12 +55,12 @@ fn TaskCard(
     /// Whether its choices can be chosen here.
     answerable: bool,
 ) -> impl IntoView {
-    let status = move || item.with(|(task, _)| task.status.clone());
+    let status = move || item.with(|(task, _)| visible(&task.status));
     let asks = move || item.with(|(task, _)| task.needs_answer().then_some(""));
     let kind = move || item.with(|(task, _)| task.is_named_by_prompt().then_some("command"));
-    let title = move || item.with(|(task, _)| task.title.clone());
+    let title = move || item.with(|(task, _)| visible(&task.title));
     let description = move || {
-        let text = item.with(|(task, _)| task.description.clone());
+        let text = item.with(|(task, _)| visible(&task.description));
         (!text.is_empty()).then(|| view! { <p class="task-card-description">{text}</p> }.into_any())
     };
     let answer = answerable.then(|| {
@@ -96,7 +97,7 @@ fn TaskCard(
 /// How the run ended, as far as the task's status does not say it, and how long it took.
 fn outcome(run: Run) -> AnyView {
     let is_said = matches!(run.status, RunStatus::Succeeded | RunStatus::Cancelled);
-    let words = (!is_said).then(|| view! { <span>{run.outcome()}</span> }.into_any());
+    let words = (!is_said).then(|| view! { <span>{visible(&run.outcome())}</span> }.into_any());
     view! {
         {words}
         <span class="elapsed">{took(&run)}</span>

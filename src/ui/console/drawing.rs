@@ -3,7 +3,7 @@
 //! touched, so that a selection of text survives what arrives.
 
 use super::{rows, transcript::Transcript, window::Window};
-use crate::domain::event::Output;
+use crate::{domain::event::Output, ui::markup::Markup};
 use leptos::prelude::*;
 use std::{
     cell::{Cell, RefCell},
@@ -60,7 +60,7 @@ struct Shown {
     scroll_top: i32,
     drawn: Range<usize>,
     /// What stands in each of those rows.
-    contents: VecDeque<String>,
+    contents: VecDeque<Markup>,
     widest: usize,
     height: f64,
 }
@@ -147,7 +147,7 @@ impl Drawing {
             shown.left_at = shown.left_at.saturating_add_signed(shift);
             shown.drawn = 0..0;
             shown.contents.clear();
-            self.elements.rows.set_inner_html("");
+            Markup::default().fill(&self.elements.rows);
         }
         self.draw_soon();
     }
@@ -253,7 +253,7 @@ impl Drawing {
         let kept = old.start.max(new.start)..old.end.min(new.end);
         if kept.is_empty() {
             let (html, contents) = many(transcript, new.clone());
-            element.set_inner_html(&html);
+            html.fill(element);
             shown.contents = contents;
         } else {
             for _ in old.start..kept.start {
@@ -269,19 +269,19 @@ impl Drawing {
                 let place = number - kept.start;
                 let Some(before) = shown.contents.get_mut(place).filter(|before| **before != now) else { continue };
                 if let Some(row) = u32::try_from(place).ok().and_then(|place| element.children().item(place)) {
-                    row.set_inner_html(&now);
+                    now.fill(&row);
                 }
                 *before = now;
             }
             let (html, mut contents) = many(transcript, new.start..kept.start);
             if !contents.is_empty() {
-                let _ = element.insert_adjacent_html("afterbegin", &html);
+                html.put_first(element);
                 contents.append(&mut shown.contents);
                 shown.contents = contents;
             }
             let (html, mut contents) = many(transcript, kept.end..new.end);
             if !contents.is_empty() {
-                let _ = element.insert_adjacent_html("beforeend", &html);
+                html.put_last(element);
                 shown.contents.append(&mut contents);
             }
         }
@@ -322,12 +322,12 @@ impl Shown {
     }
 }
 
-fn content(transcript: &Transcript, number: usize) -> String {
+fn content(transcript: &Transcript, number: usize) -> Markup {
     transcript.row(number).map(|line| rows::content(&line)).unwrap_or_default()
 }
 
-fn many(transcript: &Transcript, numbers: Range<usize>) -> (String, VecDeque<String>) {
-    let mut html = String::new();
+fn many(transcript: &Transcript, numbers: Range<usize>) -> (Markup, VecDeque<Markup>) {
+    let mut html = Markup::default();
     let mut contents = VecDeque::with_capacity(numbers.len());
     for number in numbers {
         let content = content(transcript, number);

@@ -7,9 +7,10 @@ use crate::{
         number::counted,
         run::{Run, RunStatus},
         timestamp::Timestamp,
+        visible_text::visible,
     },
     ui::{
-        components::elapsed::Elapsed,
+        components::{elapsed::Elapsed, form_token::FormToken},
         hooks::{action::refusal, live::use_live, use_local_time::local, use_now::present},
     },
 };
@@ -32,7 +33,7 @@ pub fn ConsoleFooter(
     let live = use_live();
     let id = run.with_untracked(|run| run.id);
     let over = Memo::new(move |_| run.with(|run| run.status.is_final()));
-    let outcome = Memo::new(move |_| run.with(|run| (sign(run), run.outcome())));
+    let outcome = Memo::new(move |_| run.with(|run| (sign(run), visible(&run.outcome()))));
     // a failure's words name it already
     let exit_code = move || run.with(|run| run.exit_code.filter(|_| run.status.is_final() && run.status != RunStatus::Failed));
     let caught_up = move || {
@@ -94,6 +95,7 @@ fn CancelButton(
         <Show when=move || !over.get()>
             // At the click it would be too early: a button that is disabled by then submits nothing.
             <ActionForm action=cancel attr:class="console-cancel" on:submit=move |_| pressed.set(Some(reached.get_untracked()))>
+                <FormToken/>
                 <input type="hidden" name="run_id" value=id.to_string()/>
                 <button class="button" type="submit" disabled=move || asked() || nothing_more()>{next}</button>
             </ActionForm>
@@ -119,15 +121,30 @@ fn silent_since(over: Memo<bool>) -> Signal<Option<Timestamp>> {
 }
 
 /// How complete what is shown of a run is, once it is over; none where nobody can know.
-fn completeness(run: Memo<Run>, check: Signal<Check>) -> Option<&'static str> {
-    match (run.with(|run| run.status), check.get()) {
-        (RunStatus::Queued | RunStatus::Running, _) | (RunStatus::Interrupted, Check::Unknown) => None,
-        (RunStatus::Interrupted, Check::Verified) => Some("verified"),
-        (_, Check::Unknown) => Some("complete"),
-        (_, Check::Verified) => Some("complete · verified"),
-        (_, Check::Mended) => Some("loaded anew, as this page had not got all of it"),
-        (_, Check::Differs) => Some("not verified: reload the page, or read the plain text"),
+fn completeness(run: Memo<Run>, check: Signal<Check>) -> Option<String> {
+    run.with(|run| in_words(run, check.get()))
+}
+
+/// Only what goes back to the program is called verified.
+fn in_words(run: &Run, check: Check) -> Option<String> {
+    if let Some(damage) = run.damage {
+        return Some(format!("damaged {}", damage.place()));
     }
+    let up_to = run.verified_bytes.filter(|_| run.verified.is_none());
+    let words = match (run.status, check) {
+        (RunStatus::Queued | RunStatus::Running, _) | (RunStatus::Interrupted, Check::Unknown) => return None,
+        (_, Check::Mended) => "loaded anew, as this page had not got all of it",
+        (_, Check::Differs) => "not verified: reload the page, or read the plain text",
+        (RunStatus::Interrupted, Check::Verified) => match up_to {
+            None if run.verified == Some(true) => "verified",
+            None | Some(0) => "the same as the log",
+            Some(bytes) => return Some(format!("verified up to byte {}", counted(bytes))),
+        },
+        (_, Check::Unknown) => "complete",
+        (_, Check::Verified) if run.verified == Some(true) => "complete · verified",
+        (_, Check::Verified) => "complete · the same as the log",
+    };
+    Some(words.to_owned())
 }
 
 /// A sign for how a run stands, different for each word of it: colour alone says nothing to some.
@@ -154,6 +171,52 @@ fn lines_in_words(lines: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A run that is over, with what its members say beside the usual.
+    fn ended(members: serde_json::Value) -> Run {
+        use crate::domain::members::Read;
+        let mut run = serde_json::json!({
+            "id": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4c", "taskId": "019d0c5e-7b1c-7c7e-9d53-0d6f3a1f2b4d",
+            "requestId": "r", "runner": "shell", "prompt": "true", "status": "succeeded", "exitCode": 0,
+            "createdAt": "2026-01-02T09:13:58.259Z", "startedAt": null, "endedAt": null, "events": 1,
+            "bytes": 2_000_000, "digest": "sha256:00",
+        });
+        if let (Some(run), serde_json::Value::Object(members)) = (run.as_object_mut(), members) {
+            run.extend(members);
+        }
+        Run::read(run).expect("a run")
+    }
+
+    #[test]
+    fn only_what_goes_back_to_the_program_is_called_verified() {
+        use serde_json::json;
+        let words = |members, check| in_words(&ended(members), check);
+        let verified = json!({"verified": true, "verifiedBytes": 2_000_000});
+        let interrupted = |mut members: serde_json::Value| {
+            members["status"] = "interrupted".into();
+            members
+        };
+        let damage = json!({"verified": false, "damage": {"from": 1_048_576, "to": 2_000_000}});
+        let damaged = Some("damaged between byte 1,048,576 and 2,000,000");
+        for (members, check, expected) in [
+            (verified.clone(), Check::Verified, Some("complete · verified")),
+            (verified.clone(), Check::Unknown, Some("complete")),
+            (verified.clone(), Check::Differs, Some("not verified: reload the page, or read the plain text")),
+            (json!({}), Check::Verified, Some("complete · the same as the log")),
+            (json!({}), Check::Unknown, Some("complete")),
+            (interrupted(verified), Check::Verified, Some("verified")),
+            (interrupted(json!({"verifiedBytes": 1_048_576})), Check::Verified, Some("verified up to byte 1,048,576")),
+            (interrupted(json!({"verifiedBytes": 0})), Check::Verified, Some("the same as the log")),
+            (interrupted(json!({})), Check::Verified, Some("the same as the log")),
+            (interrupted(json!({})), Check::Unknown, None),
+            (damage.clone(), Check::Verified, damaged),
+            (interrupted(damage.clone()), Check::Unknown, damaged),
+            (json!({"status": "running", "damage": damage["damage"]}), Check::Unknown, damaged),
+            (json!({"status": "running"}), Check::Verified, None),
+        ] {
+            assert_eq!(words(members.clone(), check).as_deref(), expected, "{members} {check:?}");
+        }
+    }
 
     #[test]
     fn a_single_line_is_no_plural() {

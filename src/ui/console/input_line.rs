@@ -3,7 +3,10 @@
 use crate::{
     api::runs::TypeIn,
     domain::id::RunId,
-    ui::hooks::action::{done, pending, refusal},
+    ui::{
+        components::form_token::FormToken,
+        hooks::action::{done, pending, refusal},
+    },
 };
 use leptos::{form::ActionForm, html, prelude::*};
 
@@ -37,6 +40,7 @@ pub fn InputLine(
     };
     view! {
         <ActionForm action=typing attr:class="console-input">
+            <FormToken/>
             <input type="hidden" name="run_id" value=run.to_string()/>
             <input type="hidden" name="request_id" prop:value=id.clone() value=id/>
             <label>

@@ -1,5 +1,6 @@
-//! Whether what the page holds of a run's output is what the run wrote: its digest is carried on from the page's snapshot with each event,
-//! and compared with the one that the run's end brings.
+//! Whether what the page holds of a run's output is what the log has: its digest is carried on from the page's snapshot with each event,
+//! and compared with the one that the run's end brings. Whether the log has what the program wrote is the server's to say
+//! (`Run::verified`).
 
 use crate::domain::{digest::OutputDigest, event::Output, snapshot::ConsoleSnapshot};
 
@@ -18,7 +19,7 @@ pub enum Check {
     /// Nothing: the page has the end of a long output only, and got it when all was over.
     #[default]
     Unknown,
-    /// It is what the run wrote.
+    /// It is what the log has.
     Verified,
     /// It was not, and was loaded anew.
     Mended,
@@ -78,7 +79,15 @@ mod tests {
             "startedAt": null, "endedAt": null, "events": 0, "bytes": bytes, "digest": null,
         }))
         .expect("a run");
-        ConsoleSnapshot { cursor: "k-1".parse().expect("a cursor"), run, text: text.into(), text_start, digest_so_far, input: None }
+        ConsoleSnapshot {
+            cursor: "k-1".parse().expect("a cursor"),
+            run,
+            text: text.into(),
+            text_start,
+            sizes: Vec::new(),
+            digest_so_far,
+            input: None,
+        }
     }
 
     fn begun(bytes: &[u8]) -> Option<String> {

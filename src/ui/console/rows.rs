@@ -1,28 +1,33 @@
-//! The HTML of the console's rows. What a program wrote reaches a page here only, and only escaped; how it looks comes from a fixed
+//! The markup of the console's rows. What a program wrote reaches a page here only, and only as text; how it looks comes from a fixed
 //! set of classes and from numbers.
 
-use crate::domain::terminal::{Color, Line, Style, palette};
+use crate::{
+    domain::terminal::{Color, Line, Style, palette},
+    ui::markup::Markup,
+};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
 
 /// One row: an element with the line's number and, in it, one with the whole text.
-pub fn push_row(html: &mut String, number: usize, content: &str) {
-    let _ = write!(html, "<div class=\"row\" data-row=\"{number}\">{content}</div>");
+pub fn push_row(html: &mut Markup, number: usize, content: &Markup) {
+    html.open("div", &[("class", "row"), ("data-row", &number.to_string())]);
+    html.push(content);
+    html.close("div");
 }
 
 /// What is in a row: the line's text, and its looks.
 #[must_use]
-pub fn content(line: &Line) -> String {
-    let mut html = String::with_capacity(line.text().len() + 16);
-    html.push_str("<span>");
+pub fn content(line: &Line) -> Markup {
+    let mut html = Markup::default();
+    html.open("span", &[]);
     for (text, style) in line.parts() {
         push_part(&mut html, text, style);
     }
-    html.push_str("</span>");
+    html.close("span");
     html
 }
 
-fn push_part(html: &mut String, text: &str, style: Style) {
+fn push_part(html: &mut Markup, text: &str, style: Style) {
     if style == Style::PLAIN {
         push_text(html, text);
         return;
@@ -46,15 +51,9 @@ fn push_part(html: &mut String, text: &str, style: Style) {
     };
     push_color(&mut class, &mut css, front, "fg", style.is_inverse());
     push_color(&mut class, &mut css, back, "bg", style.is_inverse());
-    html.push_str("<span");
-    for (name, value) in [("class", &class), ("style", &css)] {
-        if !value.is_empty() {
-            let _ = write!(html, " {name}=\"{value}\"");
-        }
-    }
-    html.push('>');
+    html.open("span", &[("class", &class), ("style", &css)]);
     push_text(html, text);
-    html.push_str("</span>");
+    html.close("span");
 }
 
 fn push_word(class: &mut String, word: &str) {
@@ -90,9 +89,9 @@ fn push_color(class: &mut String, css: &mut String, color: Color, place: &str, i
 }
 
 /// Text, with an element of two cells' width around each character that takes two: no two fonts agree about them.
-fn push_text(html: &mut String, text: &str) {
+fn push_text(html: &mut Markup, text: &str) {
     if text.is_ascii() {
-        return push_escaped(html, text);
+        return html.push_text(text);
     }
     let mut rest = text;
     while let Some((at, wide)) = rest.char_indices().find(|(_, c)| c.width() == Some(2)) {
@@ -101,30 +100,13 @@ fn push_text(html: &mut String, text: &str) {
         let after = from.get(wide.len_utf8()..).unwrap_or_default();
         let marks = after.find(|c: char| c.width() != Some(0)).unwrap_or(after.len());
         let (cell, more) = from.split_at(wide.len_utf8() + marks);
-        push_escaped(html, before);
-        html.push_str("<span class=\"wide\">");
-        push_escaped(html, cell);
-        html.push_str("</span>");
+        html.push_text(before);
+        html.open("span", &[("class", "wide")]);
+        html.push_text(cell);
+        html.close("span");
         rest = more;
     }
-    push_escaped(html, rest);
-}
-
-fn push_escaped(html: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        let (plain, special) = rest.split_at(at);
-        html.push_str(plain);
-        html.push_str(match special.as_bytes().first() {
-            Some(b'&') => "&amp;",
-            Some(b'<') => "&lt;",
-            Some(b'>') => "&gt;",
-            Some(b'"') => "&quot;",
-            _ => "&#39;",
-        });
-        rest = special.get(1..).unwrap_or_default();
-    }
-    html.push_str(rest);
+    html.push_text(rest);
 }
 
 #[cfg(test)]
@@ -134,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn html(text: &str) -> String {
-        content(&Screen::of(text).line(0).expect("has a line"))
+        content(&Screen::of(text).line(0).expect("has a line")).as_str().to_owned()
     }
 
     #[test]
@@ -153,9 +135,9 @@ mod tests {
         assert!(html("\u{1b}[48;2;0;0;99mx").contains("class=\"on-dark\""));
         assert_eq!(html("\u{1b}[7mx"), "<span><span class=\"fg-back bg-front\">x</span></span>");
         assert_eq!(html("a日\u{302}é"), "<span>a<span class=\"wide\">日\u{302}</span>é</span>");
-        let mut row = String::new();
-        push_row(&mut row, 7, &html("x"));
-        assert_eq!(row, "<div class=\"row\" data-row=\"7\"><span>x</span></div>");
+        let mut row = Markup::default();
+        push_row(&mut row, 7, &content(&Screen::of("x").line(0).expect("has a line")));
+        assert_eq!(row.as_str(), "<div class=\"row\" data-row=\"7\"><span>x</span></div>");
     }
 
     proptest! {
@@ -164,7 +146,8 @@ mod tests {
         fn nothing_but_our_own_tags(text in "(\u{1b}\\[[0-9;:]{0,12}m|[<>&\"'a-z =/]|\\PC){0,60}") {
             let screen = Screen::of(&text);
             for line in (0..screen.lines()).filter_map(|number| screen.line(number)) {
-                let mut rest = &*content(&line);
+                let content = content(&line);
+                let mut rest = content.as_str();
                 while let Some(at) = rest.find('<') {
                     rest = &rest[at..];
                     let tag = &rest[..rest.find('>').expect("a tag ends") + 1];

@@ -3,8 +3,18 @@
 use super::rows;
 use crate::{
     api::pages::PageRequest,
-    domain::{cursor::Cursor, event::StreamEvent, id::RunId, snapshot::ConsoleSnapshot, terminal::Screen},
-    ui::hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+    domain::{
+        cursor::Cursor,
+        event::StreamEvent,
+        id::RunId,
+        snapshot::ConsoleSnapshot,
+        terminal::Screen,
+        terminal_size::{PlacedSize, screen_of},
+    },
+    ui::{
+        hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+        markup::{LiveMarkup, Markup},
+    },
 };
 use leptos::prelude::*;
 
@@ -18,23 +28,23 @@ pub fn ConsoleTail(
     run: RunId,
     /// The end of its output.
     text: String,
+    /// The sizes that its terminal had.
+    sizes: Vec<PlacedSize>,
     /// Everything up to here is in `text`.
     cursor: Cursor,
     /// How many lines are shown.
     #[prop(default = 6)]
     lines: usize,
 ) -> impl IntoView {
-    let screen = StoredValue::new(Screen::of(&text));
-    let html = RwSignal::new(screen.with_value(|screen| last_rows(screen, lines)));
+    let screen = StoredValue::new(screen_of(&text, &sizes));
+    let html = LiveMarkup::new(screen.with_value(|screen| last_rows(screen, lines)));
     let drawn = StoredValue::new(true);
     let draw_soon = move || {
         if drawn.try_update_value(|drawn| std::mem::replace(drawn, false)) == Some(true) {
             request_animation_frame(move || {
                 drawn.try_update_value(|drawn| *drawn = true);
-                if let Some(now) = screen.try_with_value(|screen| last_rows(screen, lines))
-                    && html.try_with_untracked(|shown| *shown != now) == Some(true)
-                {
-                    html.try_set(now);
+                if let Some(now) = screen.try_with_value(|screen| last_rows(screen, lines)) {
+                    html.set(now);
                 }
             });
         }
@@ -44,37 +54,41 @@ pub fn ConsoleTail(
         runs: vec![run],
         request: Box::new(move || PageRequest::console(run.to_string())),
         open: Box::new(move |packed| {
-            let ConsoleSnapshot { cursor, text, .. } = packed.open()?;
+            let ConsoleSnapshot { cursor, text, sizes, .. } = packed.open()?;
             let show = move || {
-                screen.try_set_value(Screen::of(&text));
+                screen.try_set_value(screen_of(&text, &sizes));
                 draw_soon();
             };
             Ok(Fetched { cursor, show: Box::new(show) })
         }),
         on_event: Box::new(move |event, _| {
-            if let StreamEvent::Output(output) = event
-                && output.run == run
-            {
-                screen.try_update_value(|screen| screen.feed(&output.text));
-                draw_soon();
+            match event {
+                StreamEvent::Output(output) if output.run == run => {
+                    screen.try_update_value(|screen| screen.feed(&output.text));
+                }
+                StreamEvent::Size(size) if size.run == run => {
+                    screen.try_update_value(|screen| screen.resize(size.columns.into(), size.rows.into()));
+                }
+                _ => return false,
             }
+            draw_soon();
             false
         }),
         on_missing: Box::new(|_| {}),
     });
-    view! { <div class="console-tail" style=format!("--rows: {lines}") inner_html=html></div> }
+    view! { <div class="console-tail" style=format!("--rows: {lines}") {..html.content()}></div> }
 }
 
-fn last_rows(screen: &Screen, lines: usize) -> String {
+fn last_rows(screen: &Screen, lines: usize) -> Markup {
     let line = |number: &usize| screen.line(*number);
     let is_shown = |number: &usize| line(number).is_some_and(|line| !line.text().is_empty());
     let end = (screen.first_line()..screen.lines()).rev().find(is_shown).map_or(0, |last| last + 1);
-    let mut html = String::new();
+    let mut html = Markup::default();
     for line in (end.saturating_sub(lines).max(screen.first_line())..end).filter_map(|number| line(&number)) {
         // no number: nobody knows how many lines came before
-        html.push_str("<div class=\"row\">");
-        html.push_str(&rows::content(&line));
-        html.push_str("</div>");
+        html.open("div", &[("class", "row")]);
+        html.push(&rows::content(&line));
+        html.close("div");
     }
     html
 }
@@ -85,7 +99,8 @@ mod tests {
 
     fn shown(text: &str) -> Vec<String> {
         let html = last_rows(&Screen::of(text), 3);
-        html.split("</div>")
+        html.as_str()
+            .split("</div>")
             .filter_map(|row| row.strip_prefix("<div class=\"row\"><span>")?.strip_suffix("</span>"))
             .map(String::from)
             .collect()

@@ -8,6 +8,7 @@ use crate::domain::{
     event::Output,
     snapshot::ConsoleSnapshot,
     terminal::{Line, Screen},
+    terminal_size::{PlacedSize, screen_of},
 };
 use std::{borrow::Cow, ops::Range};
 
@@ -26,6 +27,8 @@ pub struct Transcript {
     line_feeds: u64,
     /// Where the output that the screen was fed begins.
     start: u64,
+    /// The sizes that the terminal had, by their places among the bytes.
+    sizes: Vec<PlacedSize>,
     replay: Option<Replay>,
     changed: Option<usize>,
 }
@@ -35,13 +38,24 @@ pub struct Transcript {
 struct Replay {
     screen: Screen,
     range: Range<u64>,
+    /// How many bytes of the output come before what is read next.
+    at: u64,
+    /// The sizes that come from there on, the next one last.
+    sizes: Vec<PlacedSize>,
     line_feeds: u64,
     decoder: Decoder,
     /// What arrived since it began.
-    waiting: String,
+    waiting: Vec<Arrived>,
     waiting_line_feeds: u64,
     /// Whether the first line, of which only the end is in the range, has been passed over.
     aligned: bool,
+}
+
+/// What arrives while earlier output is read again.
+#[derive(Clone, Debug)]
+enum Arrived {
+    Text(String),
+    Size(u16, u16),
 }
 
 impl Transcript {
@@ -52,11 +66,12 @@ impl Transcript {
         let known = line_feeds(&snapshot.text);
         let base = if snapshot.text_start == 0 { 0 } else { run.lines.saturating_sub(known) };
         Transcript {
-            screen: Screen::of(&snapshot.text),
+            screen: screen_of(&snapshot.text, &snapshot.sizes),
             base: usize::try_from(base).unwrap_or(usize::MAX),
             bytes: run.bytes,
             line_feeds: run.lines,
             start: snapshot.text_start,
+            sizes: snapshot.sizes.clone(),
             replay: None,
             changed: Some(0),
         }
@@ -69,8 +84,17 @@ impl Transcript {
         self.line_feeds += more;
         self.screen.feed(&output.text);
         if let Some(replay) = &mut self.replay {
-            replay.waiting.push_str(&output.text);
+            replay.waiting.push(Arrived::Text(output.text.clone()));
             replay.waiting_line_feeds += more;
+        }
+    }
+
+    /// The terminal has another size from here on, in cells.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        self.sizes.push(PlacedSize { at: self.bytes, text_at: 0, columns, rows });
+        self.screen.resize(columns.into(), rows.into());
+        if let Some(replay) = &mut self.replay {
+            replay.waiting.push(Arrived::Size(columns, rows));
         }
     }
 
@@ -124,9 +148,11 @@ impl Transcript {
         self.replay = Some(Replay {
             screen: Screen::default(),
             range: range.clone(),
+            at: range.start,
+            sizes: self.sizes.iter().rev().copied().collect(),
             line_feeds: 0,
             decoder: Decoder::default(),
-            waiting: String::new(),
+            waiting: Vec::new(),
             waiting_line_feeds: 0,
             aligned: range.start == 0,
         });
@@ -136,8 +162,7 @@ impl Transcript {
     /// The next bytes of that range.
     pub fn replay(&mut self, bytes: &[u8]) {
         if let Some(replay) = &mut self.replay {
-            let text = replay.decoder.decode(bytes);
-            replay.take(&text);
+            replay.read(bytes);
         }
     }
 
@@ -147,7 +172,16 @@ impl Transcript {
         let Some(mut replay) = self.replay.take() else { return 0 };
         let rest = replay.decoder.finish();
         replay.take(rest);
-        replay.screen.feed(&replay.waiting);
+        // Those that stand behind the last byte.
+        while let Some(size) = replay.sizes.pop() {
+            replay.screen.resize(size.columns.into(), size.rows.into());
+        }
+        for arrived in &replay.waiting {
+            match arrived {
+                Arrived::Text(text) => replay.screen.feed(text),
+                Arrived::Size(columns, rows) => replay.screen.resize((*columns).into(), (*rows).into()),
+            }
+        }
         let rows = self.rows();
         let before = self.line_feeds.saturating_sub(replay.line_feeds + replay.waiting_line_feeds);
         self.base = if replay.range.start == 0 { 0 } else { usize::try_from(before).unwrap_or(usize::MAX) };
@@ -164,6 +198,27 @@ impl Transcript {
 }
 
 impl Replay {
+    /// The next bytes, with each size at its place among them.
+    fn read(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        loop {
+            let before = self.sizes.last().and_then(|size| usize::try_from(size.at.saturating_sub(self.at)).ok());
+            let Some((next, more)) = before.and_then(|before| rest.split_at_checked(before)) else { break };
+            self.decode(next);
+            if let Some(size) = self.sizes.pop() {
+                self.screen.resize(size.columns.into(), size.rows.into());
+            }
+            rest = more;
+        }
+        self.decode(rest);
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        self.at += bytes.len() as u64;
+        let text = self.decoder.decode(bytes);
+        self.take(&text);
+    }
+
     fn take(&mut self, text: &str) {
         let text = match (self.aligned, text.split_once('\n')) {
             (true, _) => text,
@@ -256,6 +311,7 @@ mod tests {
             signal: None,
             reason: None,
             stopping: None,
+            held: None,
             created_at: Timestamp(0),
             started_at: None,
             ended_at: None,
@@ -263,11 +319,23 @@ mod tests {
             bytes: all.len() as u64,
             lines: line_feeds(all),
             digest: None,
+            verified: None,
+            verified_bytes: None,
+            program_digest: None,
+            damage: None,
             number: 1,
             ahead: None,
         };
         let cursor = Cursor { epoch: Epoch::new("e").expect("fits"), seq: 1 };
-        ConsoleSnapshot { cursor, run, text: all[start..].into(), text_start: start as u64, digest_so_far: None, input: None }
+        ConsoleSnapshot {
+            cursor,
+            run,
+            text: all[start..].into(),
+            text_start: start as u64,
+            sizes: Vec::new(),
+            digest_so_far: None,
+            input: None,
+        }
     }
 
     fn output(text: &str) -> Output {
@@ -314,6 +382,33 @@ mod tests {
         transcript.replay(&all.as_bytes()[range.start as usize..range.end as usize]);
         assert_eq!(transcript.finish_replay(), 2 - before);
         assert_eq!(rows(&transcript), ["bar", "end"]);
+    }
+
+    #[test]
+    fn earlier_output_is_read_with_the_sizes_that_it_was_written_at() {
+        // Each part is 30 letters and a step up: which row that is in depends on the width.
+        let part = |letter: char| format!("{}\r\n\u{1b}[AX\r\n", letter.to_string().repeat(30));
+        let (first, second, third) = (part('a'), part('b'), part('c'));
+        let size = |at: usize, columns| PlacedSize { at: at as u64, text_at: 0, columns, rows: 10 };
+        let all = [first.as_str(), &second].concat();
+        let sizes = vec![size(0, 20), size(first.len(), 10)];
+        let expected = ["aaaaaaaaaaaaaaaaaaaaXaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbXbbbbbbbbb", "Xccccccccccccccccccccccccccccc"];
+        let mut snapshot = snapshot(&all, all.len());
+        snapshot.sizes = sizes;
+        let mut transcript = Transcript::new(&snapshot);
+        let range = transcript.begin_replay();
+        assert_eq!(range, 0..all.len() as u64);
+        all.as_bytes().chunks(7).for_each(|piece| transcript.replay(piece));
+        // What happens meanwhile comes after it, in its order.
+        transcript.resize(40, 10);
+        transcript.push(&output(&third));
+        transcript.finish_replay();
+        assert_eq!(rows(&transcript), expected);
+        // The same again, with nothing that arrives.
+        transcript.begin_replay();
+        [all.as_bytes(), third.as_bytes()].concat().chunks(11).for_each(|piece| transcript.replay(piece));
+        transcript.finish_replay();
+        assert_eq!(rows(&transcript), expected);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How an action stands, for views. An action can end after the view that asked for it: what stands here may be asked then too, as the view
 //! may still be in the document while another is being loaded in its place.
 
-use crate::api::error::ApiError;
+use crate::{api::error::ApiError, domain::visible_text::visible};
 use leptos::prelude::*;
 
 /// What an action comes to.
@@ -22,5 +22,5 @@ pub fn done<I: Send + Sync + 'static>(action: &Action<I, Done>) -> impl Fn() -> 
 /// Why it was not done.
 pub fn refusal<I: Send + Sync + 'static>(action: &Action<I, Done>) -> impl Fn() -> Option<String> + Copy + Send + Sync + use<I> {
     let value = action.value();
-    move || value.try_with(|value| value.as_ref()?.as_ref().err().map(ToString::to_string)).flatten()
+    move || value.try_with(|value| value.as_ref()?.as_ref().err().map(|error| visible(&error.to_string()))).flatten()
 }

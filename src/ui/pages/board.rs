@@ -2,19 +2,20 @@
 
 use crate::{
     api::pages::PageRequest,
-    domain::{event::StreamEvent, filter::TaskFilter, filtered_tasks::FilteredTasks, snapshot::BoardSnapshot},
+    domain::{event::StreamEvent, filter::TaskFilter, filtered_tasks::FilteredTasks, snapshot::BoardSnapshot, visible_text::visible},
     ui::{
         components::{
             board_filter::BoardFilter,
+            held_runs::{HeldRunsNotice, follow_held},
             loaded::Loaded,
             task_card::{FindItem, TaskList},
         },
         hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+        markup::PageTitle,
     },
 };
 use js_sys::JsString;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ fn BoardPage() -> impl IntoView {
     // Only the first filter's tasks come with the page; a change of the filter keeps the page and what is being typed.
     let request = PageRequest::board(filter.get_untracked());
     view! {
-        <Title text="Board"/>
+        <PageTitle text="Board"/>
         <div class="page-head">
             <h1>"Board"</h1>
         </div>
@@ -50,6 +51,7 @@ fn BoardPage() -> impl IntoView {
 fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
     let filter = use_filter();
     let cursor = snapshot.cursor.clone();
+    let held = RwSignal::new(snapshot.held);
     let tasks = RwSignal::new(FilteredTasks::new(snapshot, filter.get_untracked()));
     let snapshots = use_snapshot(SnapshotOptions {
         cursor,
@@ -57,13 +59,18 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         request: Box::new(move || PageRequest::board(filter.try_get_untracked().unwrap_or_default())),
         open: Box::new(move |packed| {
             let snapshot: BoardSnapshot = packed.open()?;
-            let cursor = snapshot.cursor.clone();
+            let (cursor, fetched_held) = (snapshot.cursor.clone(), snapshot.held);
             // What is opened answers the last request, and that was made by the present filter.
             let fetched = FilteredTasks::new(snapshot, filter.try_get_untracked().unwrap_or_default());
-            let show = move || drop(tasks.try_set(fetched));
+            let held_now = fetched_held;
+            let show = move || {
+                held.try_set(held_now);
+                tasks.try_set(fetched);
+            };
             Ok(Fetched { cursor, show: Box::new(show) })
         }),
         on_event: Box::new(move |event, _| {
+            follow_held(held, event);
             let StreamEvent::Task(event) = event else { return false };
             let is_stale = tasks.try_update(|tasks| {
                 tasks.apply(event, |text| JsString::from(text).to_lower_case().into());
@@ -96,8 +103,9 @@ fn FilteredBoard(snapshot: BoardSnapshot) -> impl IntoView {
         (total, _) => format!("{total} tasks"),
     };
     view! {
+        <HeldRunsNotice held/>
         <BoardFilter filter words/>
-        {move || missing().map(|words| view! { <p class="form-error" role="alert">{words}</p> }.into_any())}
+        {move || missing().map(|words| view! { <p class="form-error" role="alert">{visible(&words)}</p> }.into_any())}
         <h2 class="visually-hidden">"Tasks"</h2>
         <p class="board-count" role="status">{move || count()}</p>
         <TaskList keys=Box::new(keys) find/>

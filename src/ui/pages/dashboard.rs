@@ -9,10 +9,13 @@ use crate::{
         id::{RunId, TaskId},
         run::Run,
         snapshot::{DashboardSnapshot, RunTail},
+        terminal_size::PlacedSize,
+        visible_text::first_line,
     },
     ui::{
         components::{
             examples::Examples,
+            held_runs::{HeldRunsNotice, follow_held},
             list::List,
             loaded::Loaded,
             prompt_form::PromptForm,
@@ -20,10 +23,10 @@ use crate::{
             task_card::{FindItem, TaskList},
         },
         hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+        markup::PageTitle,
     },
 };
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use std::sync::Arc;
 
@@ -34,7 +37,7 @@ pub fn DashboardPage() -> impl IntoView {
     // The query is read once: a change of it is no reason to take the prompt box away from under what is being typed.
     let request = PageRequest::dashboard(query.with_untracked(|query| query.get("notice")).unwrap_or_default());
     view! {
-        <Title text=""/>
+        <PageTitle text=""/>
         <Loaded
             request=Box::new(move || request.clone())
             view=|packed, _| packed.open().map(|data| view! { <Dashboard data/> }.into_any())
@@ -45,9 +48,10 @@ pub fn DashboardPage() -> impl IntoView {
 #[component]
 fn Dashboard(data: DashboardData) -> impl IntoView {
     let DashboardData { snapshot, notice } = data;
-    let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id } = snapshot;
+    let DashboardSnapshot { cursor, tasks, runs, tails, runners, request_id, held } = snapshot;
     let draft = notice.map(|notice| (notice.draft.unwrap_or_default(), Some(notice.error)));
     let (draft, refusal) = draft.unwrap_or_default();
+    let held = RwSignal::new(held);
     let board = RwSignal::new(Board::new(tasks, runs));
     let tails = StoredValue::new(Tails { cursor: cursor.clone(), texts: tails, begun: Vec::new() });
     use_snapshot(SnapshotOptions {
@@ -55,15 +59,17 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
         runs: Vec::new(),
         request: Box::new(|| PageRequest::dashboard(String::new())),
         open: Box::new(move |packed| {
-            let DashboardSnapshot { cursor, tasks, runs, tails: texts, .. } = packed.open::<DashboardData>()?.snapshot;
+            let DashboardSnapshot { cursor, tasks, runs, tails: texts, held: now_held, .. } = packed.open::<DashboardData>()?.snapshot;
             let begins = Tails { cursor: cursor.clone(), texts, begun: Vec::new() };
             let show = move || {
+                held.try_set(now_held);
                 tails.try_set_value(begins);
                 board.try_set(Board::new(tasks, runs));
             };
             Ok(Fetched { cursor, show: Box::new(show) })
         }),
         on_event: Box::new(move |event, at| {
+            follow_held(held, event);
             if let StreamEvent::Run(run) = event {
                 let is_known = board.try_with_untracked(|board| board.runs.iter().any(|known| known.id == run.id));
                 if is_known == Some(false) {
@@ -90,19 +96,20 @@ fn Dashboard(data: DashboardData) -> impl IntoView {
     let find = move || -> FindItem { Arc::new(move |id| board.with(|board| Some((board.task(id)?.clone(), board.last_run(id).cloned())))) };
     let run_card = move |id: String| {
         let id: RunId = id.parse().ok()?;
-        let (cursor, text) = tails.try_with_value(|tails| tails.of(id))?;
+        let (cursor, text, sizes) = tails.try_with_value(|tails| tails.of(id))?;
         let of_board = move |board: &Board| board.runs.iter().find(|run| run.id == id).cloned();
         let first = board.with_untracked(of_board)?;
         let task = first.task_id;
         let run = Memo::new(move |last: Option<&Run>| board.with(of_board).or_else(|| last.cloned()).unwrap_or_else(|| first.clone()));
         let title = Memo::new(move |_| {
             let named = board.with(|board| board.task(task).map(|task| task.title.clone()));
-            named.unwrap_or_else(|| run.with(|run| run.prompt.lines().next().unwrap_or_default().to_owned()))
+            named.unwrap_or_else(|| run.with(|run| first_line(&run.prompt).to_owned()))
         });
-        Some(view! { <RunCard run title cursor text/> }.into_any())
+        Some(view! { <RunCard run title cursor text sizes/> }.into_any())
     };
     view! {
         <h1 class="visually-hidden">"Dashboard"</h1>
+        <HeldRunsNotice held/>
         <PromptForm runners request_id=request_id.clone() draft refusal/>
         {move || is_empty.get().then(|| view! { <Examples request_id=request_id.clone()/> }.into_any())}
         <div class="dashboard">
@@ -132,10 +139,11 @@ struct Tails {
 }
 
 impl Tails {
-    fn of(&self, run: RunId) -> (Cursor, String) {
+    fn of(&self, run: RunId) -> (Cursor, String, Vec<PlacedSize>) {
         let begun = self.begun.iter().find(|(begun, _)| *begun == run).map(|(_, at)| at.clone());
-        let text = self.texts.iter().find(|tail| tail.run == run).map(|tail| tail.text.clone());
-        (begun.unwrap_or_else(|| self.cursor.clone()), text.unwrap_or_default())
+        let tail = self.texts.iter().find(|tail| tail.run == run).map(|tail| (tail.text.clone(), tail.sizes.clone()));
+        let (text, sizes) = tail.unwrap_or_default();
+        (begun.unwrap_or_else(|| self.cursor.clone()), text, sizes)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The page for an address that leads nowhere.
 
+use crate::ui::markup::PageTitle;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 /// The page. The status that says the same to programs is the router's matter.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     view! {
-        <Title text="Not found"/>
+        <PageTitle text="Not found"/>
         <section class="failure">
             <h1>"Not found"</h1>
             <p>"There is no page at this address."</p>

@@ -2,7 +2,10 @@
 
 use crate::{
     api::pages::PageRequest,
-    domain::snapshot::ConsoleSnapshot,
+    domain::{
+        snapshot::ConsoleSnapshot,
+        visible_text::{first_line, visible},
+    },
     ui::{
         components::{
             loaded::{Loaded, PageResource, say_missing},
@@ -10,10 +13,10 @@ use crate::{
             time::Time,
         },
         console::Console,
+        markup::PageTitle,
     },
 };
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
 
 /// The page's route. Its code is a chunk of its own, which the browser loads when it first shows such a page.
@@ -46,15 +49,15 @@ fn RunPage() -> impl IntoView {
 fn RunConsole(snapshot: ConsoleSnapshot, resource: PageResource) -> impl IntoView {
     let on_missing = Callback::new(move |error| say_missing(resource)(error));
     let run = snapshot.run.clone();
-    let title = run.prompt.lines().next().unwrap_or_default().to_owned();
+    let title = visible(first_line(&run.prompt));
     view! {
-        <Title text=title.clone()/>
+        <PageTitle text=title.clone()/>
         <div class="run-page">
             <header class="page-head">
                 <a class="back" href=format!("/tasks/{}", run.task_id)>"Back to the task"</a>
                 <h1 data-kind="command">{title}</h1>
                 <p class="page-meta">
-                    <span>{run.runner.clone()}</span>
+                    <span>{visible(&run.runner)}</span>
                     <Time at=run.created_at/>
                     <RepeatedRun run=run.clone()/>
                 </p>

@@ -1,4 +1,5 @@
-//! The page for whoever is not signed in. The server sends it in place of any other one, as a document of its own without scripts.
+//! The pages for whoever is not signed in: the one that the server sends in place of any other, and the one of a one-time link. Both are
+//! documents of their own without scripts.
 
 use crate::ui::components::header::Brand;
 use leptos::prelude::*;
@@ -74,6 +75,33 @@ pub fn SignInPage(
                 <button class="button" data-variant=(!has_password).then_some("primary")>
                     "Sign in"{has_password.then(|| view! { <span class="visually-hidden">" by the link"</span> })}
                 </button>
+            </form>
+        </main>
+    }
+}
+
+/// The page of a one-time link that is still good. Opening it is not enough, since not only people open links.
+#[component]
+pub fn LinkPage(
+    /// What the board is called in an address: a host, with its port where that is not the usual one.
+    #[prop(into)]
+    board: String,
+    /// What the link is good by.
+    #[prop(into)]
+    token: String,
+    /// Where to go afterwards; a path on this host.
+    #[prop(into)]
+    next: String,
+) -> impl IntoView {
+    view! {
+        <main class="sign-in" id="main">
+            <Brand/>
+            <h1>"Sign in"</h1>
+            <p>"This link signs this browser in to the board at "<strong>{board}</strong>". It works once."</p>
+            <form method="post" action="/sign-in" class="sign-in-form">
+                <input type="hidden" name="token" value=token/>
+                <input type="hidden" name="next" value=next/>
+                <button class="button" data-variant="primary" autofocus>"Sign in"</button>
             </form>
         </main>
     }

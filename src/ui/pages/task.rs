@@ -12,6 +12,7 @@ use crate::{
         run::Run,
         snapshot::TaskSnapshot,
         task::Task,
+        visible_text::visible,
     },
     ui::{
         components::{
@@ -26,10 +27,10 @@ use crate::{
         },
         console::Console,
         hooks::use_snapshot::{Fetched, SnapshotOptions, use_snapshot},
+        markup::{Markup, PageTitle, content},
     },
 };
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::{
     LazyRoute,
     hooks::{use_params_map, use_query_map},
@@ -108,26 +109,26 @@ fn TaskView(data: TaskData, resource: PageResource) -> impl IntoView {
         }),
         on_missing: say_missing(resource),
     });
-    let title = Memo::new(move |_| task.with(|task| task.title.clone()));
+    let title = Memo::new(move |_| task.with(|task| visible(&task.title)));
     let kind = Memo::new(move |_| task.with(Task::is_named_by_prompt).then_some("command"));
     let asks = Memo::new(move |_| task.with(|task| task.needs_answer() || task.answer.is_some()));
     let has_several_runs = Memo::new(move |_| runs.with(Vec::len) > 1);
     let run_keys = move || runs.with(|runs| runs.iter().map(|run| run.id.to_string()).collect());
     view! {
         // It may be asked for once more when the page is being left.
-        <Title text=move || title.try_get().unwrap_or_default()/>
+        <PageTitle text=move || title.try_get().unwrap_or_default()/>
         <article class="task-page">
             <header class="page-head">
                 <a class="back" href="/">"Back to Kontasks"</a>
                 <h1 data-kind=kind>{title}</h1>
-                {move || task.with(|task| (!task.description.is_empty()).then(|| view! { <p class="lead">{task.description.clone()}</p> }))}
-                {notice.map(|notice| view! { <p class="form-error" role="alert">{notice.error.to_string()}</p> })}
+                {move || task.with(|task| (!task.description.is_empty()).then(|| view! { <p class="lead">{visible(&task.description)}</p> }))}
+                {notice.map(|notice| view! { <p class="form-error" role="alert">{visible(&notice.error.to_string())}</p> })}
             </header>
             <div class="task-main">
                 {move || output.get().map(|html| view! {
                     <section class="panel" aria-labelledby="output-heading">
                         <h2 id="output-heading">"Output"</h2>
-                        <div class="rich-output" data-rich-output="" inner_html=html></div>
+                        <div class="rich-output" data-rich-output="" {..content(Markup::sanitized(html))}></div>
                     </section>
                 })}
                 {move || asks.get().then(|| view! {
@@ -183,9 +184,9 @@ fn TaskView(data: TaskData, resource: PageResource) -> impl IntoView {
 /// What was asked for, and when.
 fn original_request(task: &Task) -> impl IntoView + use<> {
     let context = &task.context;
-    let prompt = context.prompt.clone().map(|prompt| view! { <pre class="prompt" tabindex="0">{prompt}</pre> });
+    let prompt = context.prompt.as_deref().map(|prompt| view! { <pre class="prompt" tabindex="0">{visible(prompt)}</pre> });
     let asked = context.requested_at.map(|at| view! { <div><dt>"Requested"</dt><dd><Time at/></dd></div> });
-    let request = context.request_id.clone().map(|id| view! { <div><dt>"Request"</dt><dd><code>{id}</code></dd></div> });
+    let request = context.request_id.as_deref().map(|id| view! { <div><dt>"Request"</dt><dd><code>{visible(id)}</code></dd></div> });
     let is_unknown = prompt.is_none();
     view! {
         {prompt}

@@ -9,35 +9,54 @@ use rustix::{
     io::Errno,
     process::{Pid, WaitOptions, WaitStatus, wait},
 };
+use std::{io, sync::mpsc};
 
 /// Whether what the program leaves behind becomes a child of the supervisor. Then none is left when there is no child; elsewhere, as on
 /// macOS, only the program's group can be asked.
 pub(super) const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Tells the end of `program` and, where it can be known, that all that it has started has ended as well.
-pub(super) fn reap(program: Pid, clock: &Clock, herald: Herald) {
-    let clock = clock.clone();
-    let waiting = move || {
-        loop {
-            match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) if pid == program => {
-                    if let Some(how) = how(status) {
-                        herald.say(News::Exited(how, clock.now()));
-                    }
-                }
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => break,
+/// The thread that waits, started before there is anything to wait for: a program is only started where its end will be known.
+#[derive(Debug)]
+pub(super) struct Reaper(mpsc::Sender<Pid>);
+
+impl Reaper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn start(clock: &Clock, herald: Herald) -> io::Result<Self> {
+        let clock = clock.clone();
+        let (sender, program) = mpsc::channel();
+        name_thread("children").spawn(move || {
+            // Without a program there is nothing to wait for.
+            if let Ok(program) = program.recv() {
+                reap(program, &clock, &herald);
             }
+        })?;
+        Ok(Reaper(sender))
+    }
+
+    /// From now on tells the end of `program` and, where it can be known, that all that it has started has ended as well.
+    pub(super) fn reap(self, program: Pid) {
+        // The thread waits for this until it has it.
+        let _ = self.0.send(program);
+    }
+}
+
+fn reap(program: Pid, clock: &Clock, herald: &Herald) {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == program => {
+                if let Some(how) = how(status) {
+                    herald.say(News::Exited(how, clock.now()));
+                }
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => break,
         }
-        if INHERITED {
-            herald.say(News::Alone);
-        }
-    };
-    if let Err(error) = name_thread("children").spawn(waiting) {
-        // Without it the end would never be known. Ending here leaves that to the server, which calls the run interrupted.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "no thread can be started: {error}");
-        std::process::exit(1);
+    }
+    if INHERITED {
+        herald.say(News::Alone);
     }
 }
 

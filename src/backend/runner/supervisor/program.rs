@@ -2,11 +2,18 @@
 
 use super::signals;
 use crate::backend::{
+    environment,
+    identity::FolderId,
     open_files,
     runner::{
+        cgroup::Cgroup,
         folder::{Program, Spec},
         process_tree::{MARK, ProcessTree},
+        sizes,
+        start_error::StartError,
     },
+    space::Resource,
+    umask,
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -16,14 +23,12 @@ use rustix::{
     termios::{InputModes, OptionalActions, OutputModes, Winsize},
 };
 use std::{
+    fs::File,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
     path::Path,
     process::{Command, Stdio},
 };
-
-/// The terminal's size: what most tools take for granted, with lines as long as a console on a wide screen shows.
-const SIZE: Winsize = Winsize { ws_row: 32, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
 
 /// A program that was started.
 #[derive(Debug)]
@@ -35,24 +40,31 @@ pub(super) struct Running {
     is_terminal: bool,
     /// The program's side of the terminal, held so that a program that closes its own for a while does not end it.
     other_side: Option<OwnedFd>,
+    /// Where all that it starts stays, if there is such a place.
+    pub(super) cgroup: Option<Cgroup>,
 }
 
-/// Starts it, or says why not.
-pub(super) fn start(spec: &Spec) -> Result<Running, String> {
+/// Starts it in its control group, whose `door` it goes in by. `begin` is called when there is everything that it needs and nothing is left to do but to start it.
+///
+/// # Errors
+/// `begin` failed, or nothing was started, which is certain: a program that cannot be executed has no process any more.
+pub(super) fn start(
+    spec: &Spec,
+    cgroup: Option<Cgroup>,
+    door: Option<File>,
+    begin: impl FnOnce() -> Result<(), StartError>,
+) -> Result<Running, StartError> {
     let program = &spec.program;
-    let not = |reason: String| format!("could not be started: {reason}");
-    let (name, arguments) = program.command.split_first().ok_or_else(|| not("there is no program".into()))?;
-    check_folder(&program.folder).map_err(not)?;
-    let ends = if program.terminal { terminal() } else { pipe() };
-    let Ends { output, input, other_side } = ends.map_err(|error| not(format!("there is no terminal or pipe for it: {error}")))?;
+    let (name, arguments) = program.command.split_first().ok_or_else(|| StartError::Permanent("there is no program".into()))?;
+    check_folder(&program.folder)?;
+    let Ends { output, input, other_side } = if program.terminal { terminal()? } else { pipe().map_err(|error| no_ends(&error))? };
     let duplicate = || other_side.try_clone().map(Stdio::from);
-    let (stdout, stderr) =
-        duplicate().and_then(|out| Ok((out, duplicate()?))).map_err(|error| not(format!("too many open files: {error}")))?;
+    let (stdout, stderr) = duplicate().and_then(|out| Ok((out, duplicate()?))).map_err(|error| no_ends(&error))?;
 
     let mut command = Command::new(name);
     command.args(arguments).current_dir(&program.folder).stdin(input).stdout(stdout).stderr(stderr);
     // What an outer terminal says of itself is not true of this one, and the server's secrets are none of the program's business.
-    for name in ["LINES", "COLUMNS", "NO_COLOR", "KONTASKS_TOKEN", "KONTASKS_DATABASE", open_files::FOUND] {
+    for name in ["LINES", "COLUMNS", "NO_COLOR", open_files::FOUND, umask::INITIAL].iter().chain(&environment::SECRETS) {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
@@ -61,14 +73,23 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     command.env("KONTASKS_TASK", spec.task.to_string()).envs(&program.environment);
     // Last, so that no configuration takes it away: by this mark is found what is left when this process is killed.
     command.env(MARK, spec.run.to_string());
+    command.envs(spec.data.map(|data| (FolderId::VARIABLE, data.to_string())));
 
     let is_terminal = program.terminal;
+    let mask = umask::initial();
     let before = move || {
+        if let Some(door) = &door {
+            // Where that is refused it runs outside, which is seen afterwards.
+            let _ = rustix::io::write(door, b"0");
+        }
         rustix::process::setsid()?;
         if is_terminal {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
         }
         signals::reset();
+        if let Some(mask) = mask {
+            umask::set(mask);
+        }
         Ok(())
     };
     // SAFETY: the closure makes system calls only and allocates nothing.
@@ -76,14 +97,24 @@ pub(super) fn start(spec: &Spec) -> Result<Running, String> {
     unsafe {
         command.pre_exec(before);
     }
-    let child = command.spawn().map_err(|error| not(reason(program, &error)))?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| not("it has no process".into()))?;
+    begin()?;
+    let child = command.spawn().map_err(|error| match Resource::of(&error) {
+        Some(_) => StartError::new(&error, format_args!("the program {name:?} cannot be started now")),
+        None => StartError::Permanent(reason(program, &error)),
+    })?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| StartError::Permanent("it has no process".into()))?;
     // A pipe must end with its last writer, of which this process is none.
     let other_side = is_terminal.then_some(other_side);
-    Ok(Running { pid, output: Some(output), is_terminal, other_side })
+    Ok(Running { pid, output: Some(output), is_terminal, other_side, cgroup })
 }
 
 impl Running {
+    /// Whether the program is in its control group. Where it is not, that group is of no use. To be asked before its end is waited for.
+    pub(super) fn is_contained(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.contains(self.pid.as_raw_nonzero().get()))
+    }
+
     /// The program has ended: from here on its terminal is at its end when nobody else has it open.
     pub(super) fn let_go(&mut self) {
         self.other_side = None;
@@ -117,7 +148,13 @@ impl Running {
             self.signal_groups(signal);
             return Vec::new();
         };
-        let family = tree.below(std::process::id().cast_signed());
+        let mut family = tree.below(std::process::id().cast_signed());
+        if let Some(cgroup) = &self.cgroup {
+            family.extend(cgroup.members().into_iter().filter(|member| !family.contains(member)).collect::<Vec<_>>());
+            if signal == Signal::KILL {
+                cgroup.kill();
+            }
+        }
         for process in &family {
             process.signal(signal);
             // A stopped program would not notice.
@@ -158,8 +195,22 @@ struct Ends {
     other_side: OwnedFd,
 }
 
-fn terminal() -> io::Result<Ends> {
-    let output = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+fn no_ends(error: &io::Error) -> StartError {
+    StartError::new(error, "there is no terminal or pipe for it")
+}
+
+fn terminal() -> Result<Ends, StartError> {
+    let output = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).map_err(|error| match error {
+        // What systems say where they have as many terminals as they may have: there is neither a disk nor a process behind them.
+        Errno::NOSPC | Errno::AGAIN => {
+            StartError::Retryable { missing: Resource::Terminal, reason: format!("there is no terminal for it: {error}") }
+        }
+        error => no_ends(&error.into()),
+    })?;
+    open_terminal(output).map_err(|error| no_ends(&error))
+}
+
+fn open_terminal(output: OwnedFd) -> io::Result<Ends> {
     rustix::io::fcntl_setfd(&output, FdFlags::CLOEXEC)?;
     rustix::pty::grantpt(&output)?;
     rustix::pty::unlockpt(&output)?;
@@ -170,7 +221,8 @@ fn terminal() -> io::Result<Ends> {
     modes.output_modes.remove(OutputModes::OPOST);
     modes.input_modes.insert(InputModes::IUTF8);
     rustix::termios::tcsetattr(&other_side, OptionalActions::Now, &modes)?;
-    rustix::termios::tcsetwinsize(&other_side, SIZE)?;
+    let (columns, rows) = sizes::FIRST;
+    rustix::termios::tcsetwinsize(&other_side, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
     unblock(&output)?;
     Ok(Ends { output, input: Stdio::from(other_side.try_clone()?), other_side })
 }
@@ -188,12 +240,14 @@ fn unblock(output: &OwnedFd) -> io::Result<()> {
 }
 
 /// The system gives the same error for a folder that is missing and a program that is.
-fn check_folder(folder: &Path) -> Result<(), String> {
+fn check_folder(folder: &Path) -> Result<(), StartError> {
     match folder.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(_) => Err(format!("the working folder {} is not a folder", folder.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("the working folder {} does not exist", folder.display())),
-        Err(error) => Err(format!("the working folder {} cannot be entered: {error}", folder.display())),
+        Ok(_) => Err(StartError::Permanent(format!("the working folder {} is not a folder", folder.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(StartError::Permanent(format!("the working folder {} does not exist", folder.display())))
+        }
+        Err(error) => Err(StartError::new(&error, format_args!("the working folder {} cannot be entered", folder.display()))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The spool as its writer sees it: what the program wrote, from the descriptor into the file, in order and nothing twice, also
 //! where the disk takes only a part.
 
-use super::BUFFER;
+use super::{BUFFER, program_digest::ProgramDigest};
 use std::{
     fs::File,
     io::{self, Write},
@@ -22,18 +22,26 @@ pub(super) struct Spool {
     /// How many bytes it takes; what comes after them is dropped.
     most: u64,
     has_dropped: bool,
+    /// Of what was read, as it was read.
+    digest: ProgramDigest,
 }
 
 impl Spool {
-    /// A new file, which takes that many bytes at the most.
-    pub(super) fn create(path: &Path, most: u64) -> io::Result<Self> {
+    /// A new file, which takes that many bytes at the most, and beside it one for its digests.
+    pub(super) fn create(path: &Path, digests: &Path, most: u64) -> io::Result<Self> {
         let file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-        Ok(Spool { file, length: 0, buffer: vec![0; BUFFER], filled: 0, written: 0, most, has_dropped: false })
+        let digest = ProgramDigest::create(digests)?;
+        Ok(Spool { file, length: 0, buffer: vec![0; BUFFER], filled: 0, written: 0, most, has_dropped: false, digest })
     }
 
     /// How many bytes are in the file.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// The digest of all bytes that were read and kept.
+    pub(super) fn digest(&self) -> String {
+        self.digest.finish()
     }
 
     /// Whether something came that was more than it takes.
@@ -59,6 +67,7 @@ impl Spool {
             self.filled = room;
             self.has_dropped = true;
         }
+        self.digest.update(&self.buffer[..self.filled]);
         Ok(came)
     }
 
@@ -79,6 +88,8 @@ impl Spool {
             }
         }
         (self.filled, self.written) = (0, 0);
+        // Output that is kept is worth more than the proof of it.
+        let _ = self.digest.put_down();
         Ok(true)
     }
 
@@ -91,13 +102,20 @@ impl Spool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::digest::OutputDigest;
     use std::{io::pipe, os::fd::AsFd};
+
+    fn digest(bytes: &[u8]) -> String {
+        let mut digest = OutputDigest::default();
+        digest.update(bytes);
+        digest.finish()
+    }
 
     #[test]
     fn a_full_disk_loses_and_repeats_nothing() {
         let place = tempfile::tempdir().expect("a folder");
         let path = place.path().join("spool");
-        let mut spool = Spool::create(&path, u64::MAX).expect("made");
+        let mut spool = Spool::create(&path, &path.with_extension("digests"), u64::MAX).expect("made");
         let (reader, mut writer) = pipe().expect("a pipe");
         writer.write_all(b"one two three").expect("written");
         drop(writer);
@@ -111,13 +129,14 @@ mod tests {
         assert_eq!(spool.length(), 13);
         assert_eq!(std::fs::read(&path).expect("there"), b"one two three");
         assert_eq!(spool.fill(reader.as_fd()).expect("read"), 0, "the end");
+        assert_eq!(spool.digest(), digest(b"one two three"));
     }
 
     #[test]
     fn what_is_too_much_is_dropped_to_the_byte() {
         let place = tempfile::tempdir().expect("a folder");
         let path = place.path().join("spool");
-        let mut spool = Spool::create(&path, 5).expect("made");
+        let mut spool = Spool::create(&path, &path.with_extension("digests"), 5).expect("made");
         let (reader, mut writer) = pipe().expect("a pipe");
         rustix::io::ioctl_fionbio(&reader, true).expect("set");
         for (text, dropped) in [("one", false), ("21", false), ("more", true), ("and more", true)] {
@@ -127,5 +146,6 @@ mod tests {
             assert_eq!(spool.has_dropped(), dropped);
         }
         assert_eq!((spool.length(), std::fs::read(&path).expect("there").as_slice()), (5, &b"one21"[..]));
+        assert_eq!(spool.digest(), digest(b"one21"), "what was dropped is not of it");
     }
 }

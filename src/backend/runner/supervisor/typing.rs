@@ -17,15 +17,16 @@ pub(super) struct Typing {
 }
 
 impl Typing {
-    /// Takes what is new.
-    pub(super) fn take(&mut self, folder: &RunFolder, running: &Running) -> io::Result<()> {
+    /// Takes what is new; gives the size, in columns and rows, that the terminal is to have by now, where that is new.
+    pub(super) fn take(&mut self, folder: &RunFolder) -> io::Result<Option<(u16, u16)>> {
+        let mut size = None;
         for typed in typed::read_on(folder, &mut self.position)? {
             match typed {
                 Typed::Text { text, .. } => self.waiting.extend(text.as_bytes()),
-                Typed::Size { columns, rows } => running.resize(columns, rows),
+                Typed::Size { columns, rows } => size = Some((columns, rows)),
             }
         }
-        Ok(())
+        Ok(size)
     }
 
     /// Whether something waits for the terminal to take it.

@@ -8,6 +8,8 @@ use super::{
     },
     Charsets, Cursor, Grid,
 };
+use crate::domain::visible_text::{is_hidden, may_be_kept};
+use unicode_width::UnicodeWidthChar;
 
 impl Grid {
     fn column(&self) -> usize {
@@ -164,9 +166,13 @@ impl Perform for Grid {
 
     fn print(&mut self, c: char) {
         match c {
-            // what reorders the text around it, breaks lines or is no character must not reach a page
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {}
-            '\u{fff9}'..='\u{fffb}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {}
+            // terminals show it
+            '\u{ad}' => self.put('-'),
+            // breaks lines in a page
+            '\u{2028}' | '\u{2029}' => {}
+            // What is unseen, or reorders the text around it, leaves the cells that it would have taken. Whether a joiner has something
+            // to join is known when the line is read.
+            _ if is_hidden(c) && !may_be_kept(c) => (0..c.width().unwrap_or(0)).for_each(|_| self.put(' ')),
             _ => self.put(c),
         }
     }

@@ -221,6 +221,7 @@ impl Hub {
     fn hand_round(&self, event: &StreamEvent, cursor: &Cursor) {
         let run = match event {
             StreamEvent::Output(output) => Some(output.run),
+            StreamEvent::Size(size) => Some(size.run),
             StreamEvent::End(end) => Some(end.run),
             _ => None,
         };

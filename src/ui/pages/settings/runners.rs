@@ -1,6 +1,7 @@
 //! The runners, to be read: they are configured in a file.
 
 use super::Section;
+use crate::domain::visible_text::visible;
 use leptos::prelude::*;
 
 /// A runner.
@@ -24,7 +25,9 @@ pub fn RunnersSection(
 ) -> impl IntoView {
     let rows = runners.into_iter().map(|RunnerRow { name, command, folder }| {
         let command = match command {
-            Some(parts) => view! { <code>{parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(" ")}</code> }.into_any(),
+            Some(parts) => {
+                view! { <code>{visible(&parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(" "))}</code> }.into_any()
+            }
             None => "The prompt, in your shell".into_any(),
         };
         view! {
@@ -33,7 +36,7 @@ pub fn RunnersSection(
                     <p class="settings-name">{name}</p>
                     <p class="page-meta">
                         <span>{command}</span>
-                        {folder.map(|folder| view! { <span>"in "<code>{folder}</code></span> })}
+                        {folder.map(|folder| view! { <span>"in "<code>{visible(&folder)}</code></span> })}
                     </p>
                 </div>
             </li>
@@ -44,7 +47,7 @@ pub fn RunnersSection(
             <ul class="settings-list">{rows.collect_view()}</ul>
             {configured_in
                 .map(|file| {
-                    view! { <p class="settings-note">"Configured in "<code>{file}</code>", which the server reads when it starts."</p> }
+                    view! { <p class="settings-note">"Configured in "<code>{visible(&file)}</code>", which the server reads when it starts."</p> }
                 })}
         </Section>
     }

@@ -1,7 +1,10 @@
 //! The browsers that are signed in, each with the way to sign it out.
 
 use super::{Moment, Section};
-use crate::domain::timestamp::Timestamp;
+use crate::{
+    domain::{timestamp::Timestamp, visible_text::visible},
+    ui::components::form_token::FormToken,
+};
 use leptos::prelude::*;
 
 /// A signed-in browser.
@@ -29,6 +32,7 @@ pub fn SessionsSection(
 ) -> impl IntoView {
     let has_others = sessions.iter().any(|session| !session.is_this);
     let rows = sessions.into_iter().map(|SessionRow { id, device, since, last_seen, is_this }| {
+        let device = visible(&device);
         view! {
             <li data-this=is_this.then_some("")>
                 <div>
@@ -42,6 +46,7 @@ pub fn SessionsSection(
                     </p>
                 </div>
                 <form method="post" action=format!("/settings/sessions/{id}/sign-out")>
+                    <FormToken/>
                     <button class="button" data-size="small">
                         "Sign out"<span class="visually-hidden">" "{if is_this { "this browser".to_owned() } else { device }}</span>
                     </button>
@@ -56,6 +61,7 @@ pub fn SessionsSection(
                 .then(|| {
                     view! {
                         <form method="post" action="/settings/other-sessions/sign-out" class="settings-action">
+                            <FormToken/>
                             <button class="button">"Sign out all others"</button>
                         </form>
                     }

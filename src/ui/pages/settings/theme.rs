@@ -1,7 +1,7 @@
 //! Light, dark, or as the system says, for this browser.
 
 use super::Section;
-use crate::domain::theme::Theme;
+use crate::{domain::theme::Theme, ui::components::form_token::FormToken};
 use leptos::prelude::*;
 
 /// The choice.
@@ -22,7 +22,7 @@ pub fn ThemeSection(
     });
     view! {
         <Section id="theme" name="Colours in this browser">
-            <form method="post" action="/settings/theme" class="choices">{choices.collect_view()}</form>
+            <form method="post" action="/settings/theme" class="choices"><FormToken/>{choices.collect_view()}</form>
         </Section>
     }
 }

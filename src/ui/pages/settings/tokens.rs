@@ -1,7 +1,10 @@
 //! The tokens of programs: made here, shown once, revoked here.
 
 use super::{Moment, Section};
-use crate::domain::{limits::WORD_CHARS, timestamp::Timestamp};
+use crate::{
+    domain::{limits::WORD_CHARS, timestamp::Timestamp, visible_text::visible},
+    ui::components::form_token::FormToken,
+};
 use leptos::prelude::*;
 
 /// A token that was made here.
@@ -46,6 +49,7 @@ pub fn TokensSection(
     let (typed, why) = refused.unzip();
     let is_refused = why.is_some();
     let rows = tokens.into_iter().map(|TokenRow { id, name, made, last_used }| {
+        let name = visible(&name);
         view! {
             <li>
                 <div>
@@ -56,6 +60,7 @@ pub fn TokensSection(
                     </p>
                 </div>
                 <form method="post" action=format!("/settings/tokens/{id}/revocation")>
+                    <FormToken/>
                     <button class="button" data-size="small">"Revoke"<span class="visually-hidden">" "{name}</span></button>
                 </form>
             </li>
@@ -78,7 +83,7 @@ pub fn TokensSection(
                 .map(|(name, secret)| {
                     view! {
                         <div class="form-done new-token" role="status">
-                            <p>"The token “"<bdi>{name}</bdi>"” was made. Copy it now: it is shown only this once."</p>
+                            <p>"The token “"<bdi>{visible(&name)}</bdi>"” was made. Copy it now: it is shown only this once."</p>
                             <pre><code data-secret="">{secret}</code></pre>
                         </div>
                     }
@@ -87,8 +92,9 @@ pub fn TokensSection(
                 "A program sends its token as "<code>"Authorization: Bearer …"</code>" and may do everything that you may."
             </p>
             {(!is_empty).then(|| view! { <ul class="settings-list">{rows.collect_view()}{configured}</ul> })}
-            {why.map(|why| view! { <p class="form-error" role="alert" id="token-error">{why}</p> })}
+            {why.map(|why| view! { <p class="form-error" role="alert" id="token-error">{visible(&why)}</p> })}
             <form method="post" action="/settings/tokens" class="settings-form">
+                <FormToken/>
                 <label class="field">
                     <span>"Name of a new token"</span>
                     <input
