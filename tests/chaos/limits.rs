@@ -20,7 +20,7 @@ impl Descriptors {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| format!("its files: {error}"))?.count() as u64;
         let before = open_files(pid).ok_or("its limit cannot be read")?;
         let process = Pid::from_raw(pid).ok_or("no process")?;
-        prlimit(Some(process), Resource::Nofile, Rlimit { current: Some(open + spare), ..before.clone() })
+        prlimit(Some(process), Resource::Nofile, Rlimit { current: Some(open + spare), ..before })
             .map_err(|error| format!("its limit: {error}"))?;
         Ok(Descriptors { pid: process, before })
     }

@@ -5,10 +5,11 @@
 use super::{
     RETRY,
     characters::whole_characters,
-    folder::{Ended, How, Reached, RunFolder, Stopped},
+    folder::{Reached, RunFolder},
     integrity::{CompareError, Watch, look},
     link::Link,
     orphans::{self, Orphans},
+    outcome::{COPIED, damaged, interrupted, outcome},
     process,
     requests::RunRequests,
     reserve::CancelReserve,
@@ -26,10 +27,8 @@ use crate::{
     },
     domain::{
         id::RunId,
-        integrity::{Damage, Integrity},
-        number::counted,
+        integrity::Integrity,
         run::{Run, RunStatus, Stopping},
-        timestamp::Timestamp,
     },
 };
 use bytes::Bytes;
@@ -54,9 +53,6 @@ const CHUNK: usize = 512 * 1024;
 const SHORTLY: Duration = Duration::from_millis(20);
 /// How often it is looked whether the store still knows a run that is followed: somebody may have deleted it by hand.
 const ROW_CHECK: Duration = Duration::from_secs(5);
-
-/// Why a run ends here that another folder's supervisor holds, or held.
-const COPIED: &str = "this is a copy or a restored backup: its program belongs to the original and was left alone";
 
 /// What a follower needs.
 pub(super) struct Follower {
@@ -112,10 +108,10 @@ enum Found {
 }
 
 /// How far the run's output is in the log.
-struct Progress {
-    position: u64,
+pub(super) struct Progress {
+    pub(super) position: u64,
     /// Whether that is what the program wrote.
-    watch: Watch,
+    pub(super) watch: Watch,
     /// How many sizes of the terminal are in the log.
     sizes: u64,
     started: bool,
@@ -279,7 +275,7 @@ impl Follower {
 
     /// Takes what is new; true where there may be more. The beginning of a character waits for its end, unless all that there is `until`
     /// a length of the spool must be taken.
-    async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
+    pub(super) async fn take(&self, progress: &mut Progress, until: Option<u64>) -> Result<bool, FollowError> {
         let (folder, position, all) = (self.folder.clone(), progress.position, until.is_some());
         let left = until.map_or(CHUNK, |until| usize::try_from(until.saturating_sub(position)).unwrap_or(CHUNK));
         // The sizes after the bytes: one that stands among these is there by then.
@@ -336,7 +332,7 @@ impl Follower {
     }
 
     /// Who was the first to ask for the end, for a sentence.
-    fn cancelled_by(&self) -> Option<String> {
+    pub(super) fn cancelled_by(&self) -> Option<String> {
         self.requests.first().map(|asked| format!("by {}", asked.by))
     }
 
@@ -371,7 +367,7 @@ impl Follower {
         self.end(end, integrity).await
     }
 
-    async fn end(&self, end: RunEnd, integrity: Integrity) -> Result<(), FollowError> {
+    pub(super) async fn end(&self, end: RunEnd, integrity: Integrity) -> Result<(), FollowError> {
         self.store.run_ended_as(self.run, end, integrity).await?;
         self.concluded.store(true, Ordering::Relaxed);
         self.remove_folder().await
@@ -380,38 +376,6 @@ impl Follower {
     /// That the data folder is where it was.
     fn check_place(&self) -> Result<(), FollowError> {
         if self.data.holds() { Ok(()) } else { Err(FollowError::Gone) }
-    }
-
-    /// Whether the run is known from a copy or a backup only: who holds it, if anybody, is not of this folder.
-    fn is_copy(&self, run: &Run) -> io::Result<bool> {
-        Ok((run.held == Some(true) && run.status == RunStatus::Running) || self.folder.is_foreign()?)
-    }
-
-    /// Ends the copy of a run that had been started, with what it has of its output. One that had not waits for a person's word, without
-    /// what was copied of its folder.
-    async fn leave_alone(&self, run: &Run, mut progress: Progress) -> Result<(), FollowError> {
-        if run.status == RunStatus::Queued {
-            if self.requests.is_requested() {
-                let reason = self.cancelled_by().map(|by| format!("{by} before it was started"));
-                let end = RunEnd { status: RunStatus::Cancelled, exit_code: None, signal: None, reason, at: self.clock.now() };
-                self.store.run_ended(self.run, end).await?;
-            }
-            return self.remove_folder().await;
-        }
-        // Where the files are hard links, the original's program still writes.
-        let length = self.folder.spool_length()?;
-        while progress.position < length && self.take(&mut progress, Some(length)).await? {}
-        let ended = self.folder.ended()?;
-        let watch = &progress.watch;
-        let integrity = watch.conclude(&self.store, self.run, &self.folder, ended.as_ref(), progress.position).await?;
-        let end = match ended {
-            // It had ended before the copy was made.
-            Some(ended) if ended.bytes == progress.position && integrity.damage.is_none() => {
-                outcome(ended, &run.runner, self.cancelled_by())
-            }
-            _ => interrupted(COPIED.to_owned(), self.clock.now()),
-        };
-        self.end(end, integrity).await
     }
 
     fn why_interrupted(&self, orphans: Option<Orphans>) -> io::Result<String> {
@@ -437,49 +401,4 @@ impl Follower {
         let folder = self.folder.clone();
         Ok(spawn_blocking(move || folder.remove()).await??)
     }
-}
-
-fn outcome(ended: Ended, runner: &str, cancelled_by: Option<String>) -> RunEnd {
-    let (exit_code, signal, reason) = match ended.how {
-        How::Exited(code) => (Some(code), None, None),
-        How::Signalled(name) => (None, Some(name), None),
-        How::NotStarted(reason) => (None, None, Some(reason)),
-    };
-    let limit = ended.limit.map(|limit| limit.reason(runner));
-    let (status, reason) = match ended.stopped {
-        Some(Stopped::Cancelled) => {
-            // It may have come to a limit while it was being stopped.
-            let words: Vec<String> = [cancelled_by, limit].into_iter().flatten().collect();
-            (RunStatus::Cancelled, (!words.is_empty()).then(|| words.join("; ")))
-        }
-        Some(Stopped::Terminated) => (RunStatus::Interrupted, Some("the process that held it was told to end (SIGTERM)".to_owned())),
-        None if limit.is_some() => (RunStatus::Failed, limit),
-        None if exit_code == Some(0) => (RunStatus::Succeeded, reason),
-        None => (RunStatus::Failed, reason),
-    };
-    RunEnd { status, exit_code, signal, reason, at: ended.at }
-}
-
-/// The end of a run whose output is not what its program wrote, be it that so many of so many bytes are `lost`: it must not look like one
-/// that is whole, however its program ended.
-fn damaged(end: RunEnd, damage: Damage, lost: u64, bytes: u64) -> RunEnd {
-    let what = match lost {
-        0 => "its output differs from what the program wrote".to_owned(),
-        lost => format!("{} of its {} bytes of output are lost", counted(lost), counted(bytes)),
-    };
-    let what = format!("{what}, {}", damage.place());
-    let reason = match (end.status, &end.reason, end.exit_code, &end.signal) {
-        (RunStatus::Interrupted, Some(reason), ..) => format!("{reason}; {what}"),
-        (RunStatus::Cancelled, Some(by), ..) => format!("{what}; it was cancelled {by}"),
-        (RunStatus::Cancelled, None, ..) => format!("{what}; it was cancelled"),
-        (_, Some(reason), ..) => format!("{what}; {reason}"),
-        (.., Some(code), _) => format!("{what}; its program exited with code {code}"),
-        (.., Some(signal)) => format!("{what}; its program was ended by {signal}"),
-        _ => what,
-    };
-    RunEnd { status: RunStatus::Interrupted, reason: Some(reason), ..end }
-}
-
-fn interrupted(reason: String, at: Timestamp) -> RunEnd {
-    RunEnd { status: RunStatus::Interrupted, exit_code: None, signal: None, reason: Some(reason), at }
 }

@@ -3,6 +3,7 @@
 //! thread around one `poll`; two small threads wait for children and for signals, which `poll` cannot.
 
 mod children;
+mod conclusion;
 mod followers;
 mod news;
 mod program;
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{backend::clock::Clock, domain::timestamp::Timestamp};
 use children::Reaper;
+use conclusion::{conclude, not_started};
 use followers::Followers;
 use news::News;
 use program::Running;
@@ -36,7 +38,6 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 use stop::Stop;
@@ -144,28 +145,6 @@ fn hold(folder: &Path) -> Result<(), StartError> {
         }
     }
     Ok(())
-}
-
-/// The run was begun, and ends without its program having been started.
-fn not_started(folder: &RunFolder, spool: &Spool, clock: &Clock, reason: &str) {
-    let _ = answer("ready");
-    let how = How::NotStarted(format!("could not be started: {reason}"));
-    conclude(
-        folder,
-        spool,
-        &Ended { how, stopped: None, limit: None, at: clock.now(), bytes: 0, digest: Some(spool.digest()), left: Vec::new() },
-    );
-}
-
-/// Writes down the end, however long the disk stays full. Where the folder is gone, nobody will ask.
-fn conclude(folder: &RunFolder, spool: &Spool, ended: &Ended) {
-    while let Err(error) = spool.sync().and_then(|()| folder.write_ended(ended)) {
-        if error.kind() == io::ErrorKind::NotFound {
-            break;
-        }
-        let _ = writeln!(io::stderr(), "the end cannot be written yet: {error}");
-        thread::sleep(RETRY);
-    }
 }
 
 /// The program's end, and since when this thread knows of it.
