@@ -29,3 +29,6 @@ export async function isOurs(page: Page, what: string): Promise<void> {
   });
   expect(faults, what).toEqual([]);
 }
+
+/** The text as a page shows it: a character that cannot be seen is named. There is one kind among these texts. */
+export const shown = (text: string) => text.replaceAll("\u2028", "‹U+2028›");

@@ -15,7 +15,7 @@ export interface Shown {
  * that a program finds.
  */
 export async function inTerminal(written: Written[]): Promise<Shown> {
-  const terminal = new Terminal({ cols: 120, rows: 32, scrollback: 100_000, convertEol: true, allowProposedApi: true, reflowCursorLine: true });
+  const terminal = new Terminal({ cols: 120, rows: 32, scrollback: 100_000, convertEol: true, allowProposedApi: true });
   for (const step of written) {
     if ("text" in step) await new Promise<void>((done) => terminal.write(step.text, done));
     else terminal.resize(step.columns, step.rows);

@@ -1,10 +1,10 @@
 // The same texts on a page that is live: as they arrive, as one goes from page to page, and as they change.
 import { expect, test } from "../fixtures";
-import { HOSTILE, isOurs } from "../support/hostile";
+import { HOSTILE, isOurs, shown } from "../support/hostile";
 import { allLines, line, live } from "../support/pages";
 import { ToldRun } from "../support/told";
 
-const title = (text: string) => `${text} · Kontasks`;
+const title = (text: string) => `${shown(text)} · Kontasks`;
 
 test("what arrives on a live page stays a text, and a title is the text itself", async ({ signedIn: page, server }) => {
   test.slow();

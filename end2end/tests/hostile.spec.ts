@@ -3,7 +3,7 @@
 import type { Page } from "@playwright/test";
 import { expect, test } from "../fixtures";
 import { formToken } from "../support/forms";
-import { HOSTILE, isOurs } from "../support/hostile";
+import { HOSTILE, isOurs, shown } from "../support/hostile";
 import { arrived, live } from "../support/pages";
 import type { Server } from "../support/server";
 
@@ -17,7 +17,7 @@ async function visit(page: Page, path: string): Promise<void> {
 const some = (step: number) => HOSTILE.filter((_, index) => index % step === 0);
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
-const title = (text: string) => `${text} · Kontasks`;
+const title = (text: string) => `${shown(text)} · Kontasks`;
 
 /** A runner whose command and folder say all of it; the shell stays the default. */
 const RUNNERS = ["[[runner]]", 'name = "shell"', "[[runner]]", 'name = "odd"', `command = ${JSON.stringify(["/bin/echo", "{prompt}", ...HOSTILE])}`, `folder = ${JSON.stringify(`/${HOSTILE.join("/")}`)}`];
@@ -50,7 +50,7 @@ test("tasks", async ({ signedIn: page, server }) => {
   for (const [index, text] of HOSTILE.entries()) {
     await visit(page, `/tasks/${ids[index]}`);
     await expect(page, text).toHaveTitle(title(text));
-    expect(await page.locator("h1").textContent()).toBe(text);
+    expect(await page.locator("h1").textContent()).toBe(shown(text));
     await isOurs(page, text);
   }
 });

@@ -29,7 +29,8 @@ pub fn of_stdout() -> Option<Shared> {
     if output_destination().is_terminal() || FileType::from_raw_mode(stdout.st_mode) == FileType::CharacterDevice {
         return None;
     }
-    if stat("/proc/1/fd/1").is_ok_and(|first| is_same(&first, stdout)) {
+    // The first process itself has its relay there.
+    if std::process::id() == 1 || stat("/proc/1/fd/1").is_ok_and(|first| is_same(&first, stdout)) {
         return Some(Shared::Container);
     }
     let is_open = FileType::from_raw_mode(stdout.st_mode) == FileType::RegularFile && stdout.st_mode & 0o044 != 0;

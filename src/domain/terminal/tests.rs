@@ -307,7 +307,15 @@ fn a_cursor_at_the_end_of_a_full_row_stays_where_the_next_character_wraps() {
     }
     let mut screen = resized(80, 4, "\u{1b}[61Gx\u{1b}[50G", (40, 4));
     screen.feed("y");
-    assert_eq!(screen.line(0).expect("kept").text().find('y'), Some(49));
+    assert_eq!(screen.line(0).expect("kept").text().find('y'), Some(39), "cut, as it is drawn anew");
+}
+
+#[test]
+fn a_line_that_is_being_drawn_anew_is_not_wrapped() {
+    // A bar in a window that becomes narrower, before it is drawn again.
+    let mut screen = resized(20, 4, "one\r\n[=======>      ]\r", (10, 4));
+    screen.feed("\u{1b}[K[====>]\r\u{1b}[Kdone\r\n");
+    assert_eq!(lines(&screen), ["one", "done"]);
 }
 
 #[test]

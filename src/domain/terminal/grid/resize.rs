@@ -1,5 +1,6 @@
-//! Another size of the screen (xterm's rules, with the cursor's own line wrapped anew as well): lines are wrapped at the new
-//! width, lines of the history come back where there is room for them, and what finds no room becomes history.
+//! Another size of the screen, by xterm's rules: lines are wrapped at the new width, lines of the history come back where there is
+//! room for them, and what finds no room becomes history. A line that its program is drawing anew, since the cursor was moved back
+//! into it, is cut at the new width; one whose end the cursor stands at is wrapped, so that nothing of it is lost.
 
 use super::{
     super::{
@@ -131,7 +132,7 @@ impl Grid {
     fn wrapped(&self, columns: usize) -> Rows {
         let last = self.rows.iter().rposition(|row| row.shown() > 0).unwrap_or(0).max(self.cursor.row);
         let mut wrapped = Rows { rows: Vec::new(), cursor: 0, column: 0 };
-        let mut line = Vec::new();
+        let (mut line, mut start) = (Vec::new(), 0);
         let mut cursor = None;
         for (number, row) in self.rows.iter().enumerate().take(last + 1) {
             let goes_on = number < last && self.rows.get(number + 1).is_some_and(|next| next.continues);
@@ -145,6 +146,20 @@ impl Grid {
             }
             let begins = wrapped.rows.len();
             let shown = line.iter().rposition(|cell| !cell.is_nothing()).map_or(0, |at| at + 1);
+            let range = start..number + 1;
+            start = number + 1;
+            if cursor.is_some_and(|at| at < shown) {
+                // A cursor that was moved back, as by a progress bar: its program draws the line anew, and knows of no other rows.
+                line.clear();
+                cursor = None;
+                wrapped.cursor = begins + self.cursor.row - range.start;
+                wrapped.column = self.cursor.column.min(columns - 1);
+                wrapped.rows.extend(self.rows.range(range).cloned().map(|mut row| {
+                    row.crop(columns);
+                    row
+                }));
+                continue;
+            }
             // Blanks before the cursor stand before what comes next.
             line.truncate(shown.max(cursor.unwrap_or(0)));
             let mut rows = wrap(std::mem::take(&mut line), columns);
