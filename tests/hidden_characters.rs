@@ -75,10 +75,12 @@ async fn every_page_shows_them_and_the_api_keeps_them() {
     let encoded: String =
         name.bytes().map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
     let made = server.browse(Method::POST, "/settings/tokens", &cookie).body("application/x-www-form-urlencoded", encoded);
-    let made = made.with("origin", &format!("http://{}", server.address)).send().await;
+    let made = made.with("origin", &format!("http://{}", server.address)).with("x-form-token", &server.form_token(&cookie).await);
+    let made = made.send().await;
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
     let link = server.link().await;
-    server.anonymous(Method::GET, &link).with_bytes("user-agent", with("agent").as_bytes()).send().await;
+    let signed_in = server.link_form(&link).with_bytes("user-agent", with("agent").as_bytes()).send().await;
+    assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{}", signed_in.text());
 
     let words = |names: &[&str]| names.iter().map(|name| visible(&with(name))).collect::<Vec<_>>();
     let run_task = format!("/tasks/{}", accepted["task"]["id"].as_str().expect("an id"));

@@ -210,7 +210,7 @@ async fn a_server_whose_log_is_on_the_disk_that_was_full_goes_on() {
     server.stop().await;
     let log = String::from_utf8_lossy(&fs::read(&log).expect("there")).into_owned();
     assert!(log.contains("line(s) could not be written here and were dropped"), "{}", log.replace("....", ""));
-    assert!(log.contains("there is room again") && log.contains("stopping"), "{}", log.replace("....", ""));
+    assert!(log.contains("runs are accepted and started again") && log.contains("stopping"), "{}", log.replace("....", ""));
 }
 
 async fn until(is: impl AsyncFn() -> bool, what: &str) {

@@ -97,6 +97,8 @@ async fn each_step_of_making_a_database_can_be_the_last() {
         (
             "the newest migration to come",
             "delete from meta where name in ('kept', 'folder', 'epoch'); alter table runs drop column held; \
+          alter table runs drop column program_digest; alter table runs drop column verified_bytes; alter table runs drop column damage_from; \
+          alter table runs drop column damage_to; drop index events_of_size; alter table runs drop column sizes; \
           delete from _sqlx_migrations where version >= 6",
         ),
     ] {

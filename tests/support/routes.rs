@@ -54,9 +54,12 @@ pub fn all(server: &Server) -> Vec<(Method, String, &'static str)> {
         (Method::DELETE, format!("/api/v1/tasks/{id}"), "/tasks/{id}"),
         (Method::GET, format!("/api/v1/tasks/{id}/answer"), "/tasks/{id}/answer"),
         (Method::POST, format!("/api/v1/tasks/{id}/answer"), "/tasks/{id}/answer"),
+        (Method::GET, "/api/v1/held-runs".into(), "/held-runs"),
+        (Method::POST, "/api/v1/held-runs/release".into(), "/held-runs/release"),
+        (Method::POST, "/api/v1/held-runs/drop".into(), "/held-runs/drop"),
         (Method::GET, "/api/v1/openapi.json".into(), "/openapi.json"),
     ];
-    for action in ["submit-prompt", "run-again", "cancel-run", "type-in", "answer-task"] {
+    for action in ["submit-prompt", "run-again", "cancel-run", "type-in", "answer-task", "decide-held-runs"] {
         routes.push((Method::POST, format!("/actions/{action}"), action));
     }
     are_all(&routes.iter().map(|(.., pattern)| *pattern).collect::<Vec<_>>());

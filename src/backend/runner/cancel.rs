@@ -38,11 +38,11 @@ impl Runners {
             _ => {}
         }
         // What is written into a hard-linked copy of the file would end somebody else's program.
-        let is_foreign = folder.is_foreign().unwrap_or(true);
-        let in_folder = match &followed {
-            _ if is_foreign => Ok(()),
-            Some(_) => folder.request_cancel(&request),
-            None => folder.request_cancel_of_waiting(&request),
+        let in_folder = match (folder.is_foreign(), &followed) {
+            (Ok(true), _) => Ok(()),
+            (Ok(false), Some(_)) => folder.request_cancel(&request),
+            (Ok(false), None) => folder.request_cancel_of_waiting(&request),
+            (Err(error), _) => Err(error),
         };
         if let Err(error) = in_folder
             && let Err(none) = self.0.reserve.keep(id, &request)
