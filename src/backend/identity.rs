@@ -44,10 +44,23 @@ impl Display for FolderId {
 /// One file for good. Its inode number may be used again, often at once, but no other file was made
 /// at the same nanosecond, and nothing that copies or restores can set that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Option<u64>, u64)", into = "(Option<u64>, u64)")]
 pub(super) struct FileId {
     /// In nanoseconds since 1970; none where the file system does not keep it.
     born: Option<u64>,
     inode: u64,
+}
+
+impl From<(Option<u64>, u64)> for FileId {
+    fn from((born, inode): (Option<u64>, u64)) -> Self {
+        FileId { born, inode }
+    }
+}
+
+impl From<FileId> for (Option<u64>, u64) {
+    fn from(id: FileId) -> Self {
+        (id.born, id.inode)
+    }
 }
 
 impl FileId {
@@ -107,6 +120,11 @@ impl FolderMark {
         fs::rename(data.join(NEW_LINK), data.join(LINK.0))
     }
 
+    /// Whether there is a link in it, as since the first start.
+    pub(super) fn is_set(self) -> bool {
+        self.link.is_some()
+    }
+
     /// Whether both are the same folder, kept by the same server.
     pub(super) fn is(self, other: Self) -> bool {
         let links = match (self.link, other.link) {
@@ -118,10 +136,13 @@ impl FolderMark {
     }
 }
 
-/// A file or folder that is open, and the path that it was opened by. Renamed away or deleted, it
-/// can be written to as before, which is how what was accepted gets lost.
+/// Files or a folder that are open, and the paths that they were opened by. Renamed away or deleted,
+/// they can be written to as before, which is how what was accepted gets lost.
 #[derive(Clone, Debug)]
-pub(super) struct Presence {
+pub(super) struct Presence(Vec<Place>);
+
+#[derive(Clone, Debug)]
+struct Place {
     path: PathBuf,
     /// Device and inode while the process lives, during which neither changes; none where it could
     /// not be told.
@@ -130,16 +151,27 @@ pub(super) struct Presence {
 
 impl Presence {
     pub(super) fn of(path: &Path) -> Self {
-        Presence { path: path.to_owned(), id: Self::look(path).ok() }
+        Presence(vec![Place { path: path.to_owned(), id: Self::look(path).ok() }])
     }
 
-    /// Whether the path still leads to it. Where that cannot be told, it does.
+    /// Of a database that is open, with its write-ahead log, which lies beside the target of a link.
+    pub(super) fn of_database(path: &Path) -> Self {
+        let mut log = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        let id = Self::look(&log).ok();
+        let mut presence = Self::of(path);
+        presence.0.push(Place { path: log, id });
+        presence
+    }
+
+    /// Whether the paths still lead to them. Where that cannot be told, they do.
     pub(super) fn holds(&self) -> bool {
-        match (self.id, Self::look(&self.path)) {
+        self.0.iter().all(|place| match (place.id, Self::look(&place.path)) {
             (None, _) => true,
             (Some(id), Ok(now)) => id == now,
             (_, Err(error)) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-        }
+        })
     }
 
     fn look(path: &Path) -> io::Result<(u64, u64)> {

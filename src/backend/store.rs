@@ -98,7 +98,7 @@ impl Store {
         let head = head(&mut connection).await?;
         let readers = schema::open_readers(path).await?;
         let hub = Arc::new(Hub::new(epoch, head));
-        let presence = Presence::of(path);
+        let presence = Presence::of_database(path);
         let writer = Writer::start(connection, head, hub.clone(), presence.clone(), head_file);
         let sanitizers = Sanitizers::default();
         Ok(Store(Arc::new(Shared { clock, folder, path: path.to_owned(), presence, hub, writer, readers, sanitizers })))

@@ -240,6 +240,55 @@ async fn a_backup_that_is_restored_in_place_executes_nothing_again() {
 }
 
 #[tokio::test]
+async fn a_backup_of_the_same_server_is_noticed_whichever_files_are_laid_over() {
+    let place = Place::new();
+    let Busy { server, prints, waits, cursor } = busy(&place).await;
+    sh(place.path(), "cp -a data backup");
+    let link = || std::fs::symlink_metadata(place.data().join("identity")).and_then(|link| link.created()).expect("there");
+    let before = link();
+    std::fs::write(place.file("gate"), "").expect("written");
+    server.until(&waits, "executed", |run| run["status"] == "succeeded").await;
+    counted(&output(&server, &prints).await);
+    while link() == before {
+        go_on(&server, 1).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    server.kill().await;
+    sh(place.path(), "cp -a backup/kontasks.db* data/");
+    check_restored(&place, &cursor, &waits).await;
+}
+
+/// Whatever becomes of the database, the program of this very folder goes on, is cancelled from its page, and loses no output.
+#[tokio::test]
+async fn a_program_whose_database_is_taken_for_a_copy_goes_on() {
+    for way in [
+        "printf x | dd of=kontasks.db.head bs=1 seek=3 conv=notrunc",
+        "touch -d '1 hour ago' kontasks.db.head",
+        "rm identity",
+        "rm kontasks.db.head",
+    ] {
+        let place = Place::new();
+        let Busy { server, prints, waits, cursor } = busy(&place).await;
+        server.kill().await;
+        sh(&place.data(), way);
+        let mut server = start(&place.data()).await;
+        assert!(hello(&server, Some(&cursor)).await.1.is_some(), "{way}");
+        assert_eq!(held(&server).await, 1, "{way}");
+        let before = server.get(&format!("/api/v1/runs/{prints}")).await["bytes"].as_u64();
+        server.until(&prints, "goes on", |run| run["bytes"].as_u64() > before.map(|bytes| bytes + 200)).await;
+        // Also past another start.
+        server.kill().await;
+        server = start(&place.data()).await;
+        server.post(&format!("/api/v1/runs/{prints}/cancellation"), &Value::Null).await;
+        let run = server.until(&prints, "ended", |run| !run["endedAt"].is_null()).await;
+        assert_eq!((run["status"].as_str(), run["verified"].as_bool()), (Some("cancelled"), Some(true)), "{way}: {run}");
+        assert_eq!(server.get(&format!("/api/v1/runs/{waits}")).await["status"], "queued", "{way}");
+        server.stop().await;
+        assert_eq!(place.lines("mark"), 0, "{way}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_write_ahead_log_is_noticed() {
     let place = Place::new();
     let (cursor, waits) = with_backup(&place, "kill").await;

@@ -102,7 +102,8 @@ async fn a_run_that_ends_while_its_folder_is_away_has_ended_when_it_is_back() {
 #[tokio::test]
 async fn a_folder_that_was_replaced_is_not_written_to() {
     let place = Place::new();
-    for way in ["rm -r data", "rm -r data; mkdir data", "mv data away; cp -a away data", "rm data/kontasks.db*"] {
+    for way in ["rm -r data", "rm -r data; mkdir data", "mv data away; cp -a away data", "rm data/kontasks.db*", "rm data/kontasks.db-wal"]
+    {
         sh(place.path(), "rm -rf data away; mkdir data");
         let server = Program::start(&place.data(), "127.0.0.1:0").await;
         sh(place.path(), way);

@@ -217,8 +217,8 @@ pub const FOUND: &str = "interrupted: the process that held it is gone; what cou
 /// What is said of a run whose supervisor was killed, and whether there was anything to end, as far as that can be known here.
 pub fn gone(found: bool) -> &'static str {
     match (has_cgroups(), found) {
-        (true, true) => "interrupted: the process that held it is gone; what it had started was ended",
-        (true, false) => "interrupted: the process that held it is gone, and its program with it",
+        (true, true) => "interrupted: the process that held it is gone; what was left in its control group was ended",
+        (true, false) => "interrupted: the process that held it is gone, and nothing is left in its control group",
         (false, true) => FOUND,
         (false, false) => NOT_FOUND,
     }

@@ -69,6 +69,27 @@ async fn a_row_that_goes_while_the_run_goes_on_comes_back() {
 }
 
 #[tokio::test]
+async fn no_run_is_given_the_events_of_another() {
+    let place = Place::new();
+    let server = place.server().await;
+    let ended = server.submit("echo of the old").await;
+    server.end(ended.id).await;
+    let gate = Gate::new(&place, "more");
+    let goes_on = server.submit(&format!("echo one; {gate}; echo two")).await;
+    server.until(goes_on.id, "wrote", |run| run.bytes == 4).await;
+    // Their events stay.
+    execute(&place, "delete from runs").await;
+    let mine = server.submit("echo mine").await;
+    let (run, bytes) = server.end(mine.id).await;
+    assert_eq!((run.outcome().as_str(), bytes.as_slice()), ("succeeded", &b"mine\n"[..]));
+    gate.open();
+    found_again(&server, goes_on.id).await;
+    let (run, bytes) = server.end(goes_on.id).await;
+    assert_eq!((run.outcome().as_str(), bytes.as_slice(), run.verified), ("succeeded", &b"one\ntwo\n"[..], Some(true)));
+    server.leave().await;
+}
+
+#[tokio::test]
 async fn a_silent_run_without_a_row_is_seen_and_cancelled() {
     let place = Place::new();
     let server = place.server().await;

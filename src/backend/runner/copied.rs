@@ -13,7 +13,8 @@ use std::io;
 impl Follower {
     /// Whether the run is known from a copy or a backup only: who holds it, if anybody, is not of this folder.
     pub(super) fn is_copy(&self, run: &Run) -> io::Result<bool> {
-        Ok((run.held == Some(true) && run.status == RunStatus::Running) || self.folder.is_foreign()?)
+        let is_copied = run.held == Some(true) && run.status == RunStatus::Running && !self.folder.is_supervised_here()?;
+        Ok(is_copied || self.folder.is_foreign()?)
     }
 
     /// Ends the copy of a run that had been started, with what it has of its output. One that had not waits for a person's word, without

@@ -24,7 +24,10 @@
 //! Server and supervisor may be of different versions. So a member or a file that is added is one that may be missing, and what is there
 //! keeps its meaning.
 
-use super::limits::{LimitReached, RunLimits};
+use super::{
+    limits::{LimitReached, RunLimits},
+    process,
+};
 use crate::{
     backend::identity::FolderId,
     domain::{
@@ -204,10 +207,17 @@ impl RunFolder {
         Ok(None)
     }
 
-    /// Whether this is the copy of a run of another data folder, whose supervisor and program are none of ours.
+    /// Whether this is the copy of a run of another data folder, whose supervisor and program are none of ours. It is not where a
+    /// supervisor of this very folder lives: then the database was restored or replaced below it.
     pub(super) fn is_foreign(&self) -> io::Result<bool> {
         let Some(own) = self.1 else { return Ok(false) };
-        Ok(self.owner()?.is_some_and(|owner| owner != own))
+        Ok(self.owner()?.is_some_and(|owner| owner != own) && !self.is_supervised_here()?)
+    }
+
+    /// Whether a supervisor lives that was started for this folder, and not for one that shares its files by hard links.
+    pub(super) fn is_supervised_here(&self) -> io::Result<bool> {
+        let run = self.0.file_name().and_then(|name| name.to_str()?.parse().ok());
+        Ok(self.is_held()? && run.is_some_and(|run| process::supervised_folders(run).contains(&self.0)))
     }
 
     pub(super) fn path(&self) -> &Path {

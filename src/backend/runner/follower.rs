@@ -388,8 +388,8 @@ impl Follower {
             None => COPIED.to_owned(),
             _ if restarted => "the machine was restarted".to_owned(),
             Some(Orphans { left: left @ 1.., .. }) => format!("{gone}; {} of the processes that it had started could not be ended", left),
-            Some(Orphans { is_sure: true, killed: 0, .. }) => format!("{gone}, and its program with it"),
-            Some(Orphans { is_sure: true, .. }) => format!("{gone}; what it had started was ended"),
+            Some(Orphans { is_sure: true, killed: 0, .. }) => format!("{gone}, and nothing is left in its control group"),
+            Some(Orphans { is_sure: true, .. }) => format!("{gone}; what was left in its control group was ended"),
             Some(Orphans { killed, .. }) => {
                 let found = if killed == 0 { "nothing of its program was found" } else { "what could be found of its program was ended" };
                 format!("{gone}; {found}, but one that left its session and cleared its environment may still run")

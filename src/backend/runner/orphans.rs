@@ -11,11 +11,7 @@ use crate::domain::id::RunId;
 use rustix::process::{Pid, Signal};
 use std::{
     collections::HashSet,
-    ffi::OsStr,
-    fs, io,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -37,8 +33,8 @@ pub(super) struct Orphans {
 /// Kills all that is left of the run; none where another folder's supervisor holds it. To be called only where no supervisor of this
 /// folder lives; it waits without giving way, so not on a thread that others need.
 pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<Option<Orphans>> {
-    // Where it is not written down whose the run is, as earlier versions did not, a living supervisor says so: ours is gone.
-    if folder.is_foreign()? || (folder.owner()?.is_none() && is_held_elsewhere(folder.path(), run)) {
+    // Whatever is written down, as in a disk that was copied block by block: ours is gone, so a living supervisor is another folder's.
+    if folder.is_foreign()? || process::supervised_folders(run).iter().any(|supervised| supervised != folder.path()) {
         return Ok(None);
     }
     let started = folder.started()?;
@@ -74,19 +70,6 @@ pub(super) fn end(folder: &RunFolder, run: RunId) -> io::Result<Option<Orphans>>
     }
     cgroup.iter().for_each(Cgroup::remove);
     Ok(Some(Orphans { killed: killed.len(), left: 0, is_sure: is_contained }))
-}
-
-/// Whether a supervisor of that run lives that was started for another folder than this one. Ours may be about to end.
-fn is_held_elsewhere(own: &Path, run: RunId) -> bool {
-    let run = run.to_string();
-    let holds = |pid: i32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"supervise").skip(1);
-        let Some(folder) = words.next().map(|folder| Path::new(OsStr::from_bytes(folder))) else { return false };
-        folder.file_name() == Some(OsStr::new(&run)) && folder != own
-    };
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).any(holds)
 }
 
 /// All that can be done where the system does not show its processes.

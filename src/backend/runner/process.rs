@@ -1,7 +1,13 @@
 //! What the kernel says about processes and signals, in the words that the rest uses.
 
+use crate::domain::id::RunId;
 use rustix::process::Signal;
-use std::fs;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// What the kernel tells of a process.
 pub(super) struct Stat {
@@ -67,6 +73,19 @@ pub(super) fn signal_name(number: i32) -> String {
         _ => return format!("signal {number}"),
     };
     name.to_owned()
+}
+
+/// The folders of that run, of this data folder or of copies of it, for which a supervisor was started that still lives.
+pub(super) fn supervised_folders(run: RunId) -> Vec<PathBuf> {
+    let run = run.to_string();
+    let supervised = |pid: i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"supervise").skip(1);
+        let folder = Path::new(OsStr::from_bytes(words.next()?));
+        (folder.file_name() == Some(OsStr::new(&run))).then(|| folder.to_owned())
+    };
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| supervised(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 #[cfg(test)]

@@ -4,17 +4,19 @@
 
 use super::{
     error::StoreError,
-    head_file::{Found, HeadFile, Record, Verdict, judge},
+    head_file::{Found, HeadFile, Record, Verdict, device, judge, written},
     schema,
 };
-use crate::backend::identity::{FolderId, FolderMark};
+use crate::backend::identity::{FileId, FolderId, FolderMark};
 use sqlx::{Connection, SqliteConnection};
 use std::{
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+use tokio::task::spawn_blocking;
 
 /// Says in the database that its head file was written: from then on it is missed.
 const KEPT: &str = "kept";
@@ -22,19 +24,41 @@ const KEPT: &str = "kept";
 /// When the newest event of what was copied or restored was committed, in milliseconds since 1970.
 pub(super) const COPIED_AT: &str = "copied_at";
 
+/// How often the folder's mark is renewed while there is something to commit.
+const RENEWAL: Duration = Duration::from_secs(10);
+
 /// The head file of a database that is this server's, and what stands in it.
 pub(super) struct Head {
     file: HeadFile,
     record: Record,
+    data: PathBuf,
+    renewed: Instant,
 }
 
 impl Head {
     /// What was committed goes up to `seq`.
-    pub(super) fn advance(&mut self, seq: u64) {
-        if self.record.seq != seq {
-            self.record.seq = seq;
-            self.file.write(&mut self.record);
+    pub(super) async fn advance(&mut self, seq: u64) {
+        if self.record.seq == seq {
+            return;
         }
+        self.record.seq = seq;
+        self.file.write(&mut self.record);
+        if self.renewed.elapsed() >= RENEWAL
+            && let Err(error) = self.renew().await
+        {
+            tracing::warn!("what tells this data folder from a backup of it cannot be renewed: {error}");
+        }
+    }
+
+    /// Gives the folder another mark, so that a backup of before is known whichever of its files are laid over the folder's. What stands in
+    /// the file is on the disk before the mark changes, and names both: after a loss of power either may be found.
+    async fn renew(&mut self) -> io::Result<()> {
+        self.renewed = Instant::now();
+        let before = FolderMark::read(&self.data)?;
+        (self.record.mark, self.record.before) = (FolderMark::renew(&self.data)?, Some(before));
+        self.file.write(&mut self.record);
+        let (file, data) = (self.file.handle()?, self.data.clone());
+        spawn_blocking(move || file.sync_all().and_then(|()| FolderMark::put(&data))).await?
     }
 
     /// The database was closed in order.
@@ -55,7 +79,7 @@ pub(super) fn lock(database: &Path, data: &Path) -> Result<HeadFile, StoreError>
     let is_own = || {
         let (record, ..) = head.read()?;
         let mark = FolderMark::read(data)?;
-        Ok::<_, io::Error>(record.is_some_and(|record| record.mark.is(mark)))
+        Ok::<_, io::Error>(record.is_some_and(|record| record.is_of(mark)))
     };
     if is_linked && !is_own().map_err(failed)? && super::head_file::unshare(database).map_err(failed)? {
         tracing::info!("the database was shared with another folder by hard links: it has files of its own now");
@@ -67,14 +91,15 @@ pub(super) fn lock(database: &Path, data: &Path) -> Result<HeadFile, StoreError>
 
 /// Compares the database with its head file, and takes it over.
 pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: HeadFile) -> Result<Head, StoreError> {
-    let (record, id, written) = file.read().map_err(failed)?;
+    let (record, metadata) = file.read().map_err(failed)?;
+    let (id, device, written) = (FileId::of(&metadata), device(&metadata), written(&metadata).map_err(failed)?);
     let mark = FolderMark::read(data).map_err(failed)?;
     let folder = schema::folder(connection).await?;
     let epoch = schema::epoch(connection).await?.as_str().to_owned();
     let seq = super::head(connection).await?;
     let is_kept = schema::meta(connection, KEPT).await?.is_some();
     let boot = boot();
-    let found = Found { record, file: id, written, boot, mark, folder, epoch, seq };
+    let found = Found { record, file: id, device, written, boot, mark, folder, epoch, seq };
     // Until the file was written for the first time, as after an upgrade, nothing can be said.
     let is_first = !is_kept && found.record.is_none();
     let verdict = if is_first { Verdict::Same } else { judge(&found) };
@@ -84,16 +109,11 @@ pub(super) async fn claim(connection: &mut SqliteConnection, data: &Path, file: 
         Verdict::Copied(why) => set_aside(connection, why, Some(FolderId::draw())).await?,
     }
     let (folder, epoch) = (schema::folder(connection).await?, schema::epoch(connection).await?.as_str().to_owned());
-    let record = Record { folder, epoch, seq, at: 0, boot: found.boot, closed: false, file: id, mark, before: None };
-    let mut head = Head { file, record };
-    // At each start: so that a backup of an earlier one is known whichever files it is laid over.
-    match FolderMark::renew(data) {
-        Ok(renewed) => {
-            (head.record.mark, head.record.before) = (renewed, Some(mark));
-            head.file.write(&mut head.record);
-            FolderMark::put(data).map_err(failed)?;
-            head.record.before = None;
-        }
+    let record = Record { folder, epoch, seq, at: 0, boot: found.boot, closed: false, file: id, device, mark, before: None };
+    let mut head = Head { file, record, data: data.to_owned(), renewed: Instant::now() };
+    match head.renew().await {
+        // A folder without a link is never taken for one that had one.
+        Ok(()) => head.record.before = head.record.before.filter(|before| before.is_set()),
         Err(error) if verdict == Verdict::Same && is_kept => {
             tracing::warn!("what tells this data folder from a backup of it cannot be renewed: {error}");
         }

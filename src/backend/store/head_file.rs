@@ -11,7 +11,7 @@ use crate::backend::identity::{FileId, FolderId, FolderMark};
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsString,
-    fs::{self, File, TryLockError},
+    fs::{self, File, Metadata, TryLockError},
     io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -41,10 +41,19 @@ pub(super) struct Record {
     pub closed: bool,
     /// The file itself.
     pub file: FileId,
+    /// The block device that it lies on, as this start of the machine numbers them; none where there is none, as in an overlay.
+    pub device: Option<u64>,
     /// The data folder that it is of.
     pub mark: FolderMark,
-    /// While the mark is being renewed: what it is until then.
+    /// What the mark was before it was renewed the last time: a loss of power can bring that back.
     pub before: Option<FolderMark>,
+}
+
+impl Record {
+    /// Whether it is of the folder with that mark.
+    pub(super) fn is_of(&self, mark: FolderMark) -> bool {
+        self.mark.is(mark) || self.before.is_some_and(|before| before.is(mark))
+    }
 }
 
 /// What is found at a start.
@@ -52,6 +61,7 @@ pub(super) struct Found {
     /// None where there is no file, or one that cannot be read.
     pub record: Option<Record>,
     pub file: FileId,
+    pub device: Option<u64>,
     /// When it was written, as the system says.
     pub written: u64,
     pub boot: Option<String>,
@@ -82,11 +92,17 @@ pub(super) fn judge(found: &Found) -> Verdict {
     if record.folder != found.folder {
         return Verdict::Copied("the database and the file beside it are of different folders");
     }
-    if !record.mark.is(found.mark) && !record.before.is_some_and(|mark| mark.is(found.mark)) {
+    if !record.is_of(found.mark) {
         return Verdict::Copied("it lies in another folder than it was written in, or something else has written into this one");
     }
     if !record.file.is(found.file) {
         return Verdict::Copied("the file beside it was put there by something else");
+    }
+    // A copy of the whole disk has the same files.
+    if let (Some(then), Some(now)) = (record.device, found.device)
+        && (record.boot == found.boot && then != now)
+    {
+        return Verdict::Copied("it lies on another disk than it was written to");
     }
     if !is_lossy && record.at.abs_diff(found.written) > APART.as_millis() as u64 {
         return Verdict::Copied("the file beside it was written by something else");
@@ -139,13 +155,11 @@ impl HeadFile {
         }
     }
 
-    /// What stands in it, which file it is, and when it was written.
-    pub(super) fn read(&self) -> io::Result<(Option<Record>, FileId, u64)> {
+    /// What stands in it, and what the system says of it.
+    pub(super) fn read(&self) -> io::Result<(Option<Record>, Metadata)> {
         let mut text = Vec::new();
         (&self.file).take(SIZE as u64 * 2).read_to_end(&mut text)?;
-        let metadata = self.file.metadata()?;
-        let written = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok((serde_json::from_slice(&text).ok(), FileId::of(&metadata), millis(written)))
+        Ok((serde_json::from_slice(&text).ok(), self.file.metadata()?))
     }
 
     /// Writes it. One that cannot be written is older than the database, which means nothing: it is
@@ -175,6 +189,11 @@ impl HeadFile {
         self.file.sync_all()
     }
 
+    /// The open file once more, for a thread that may wait for the disk.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     fn put(&self, record: &Record) -> io::Result<()> {
         let mut text = serde_json::to_vec(record)?;
         if text.len() >= SIZE {
@@ -184,6 +203,16 @@ impl HeadFile {
         text.push(b'\n');
         self.file.write_all_at(&text, 0)
     }
+}
+
+/// The block device that the file lies on. Numbers without a device behind them change with each mount.
+pub(super) fn device(metadata: &Metadata) -> Option<u64> {
+    (rustix::fs::major(metadata.dev()) != 0).then_some(metadata.dev())
+}
+
+/// When the file was written, in milliseconds since 1970.
+pub(super) fn written(metadata: &Metadata) -> io::Result<u64> {
+    Ok(millis(metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
 fn millis(since: Duration) -> u64 {
@@ -235,12 +264,22 @@ mod tests {
         let other_file = FileId::of(&fs::metadata(place.path().join("other")).expect("there"));
         let (folder, epoch) = (FolderId::draw(), "k1".to_owned());
         let boot = Some("a".to_owned());
-        let record =
-            Record { folder, epoch: epoch.clone(), seq: 7, at: 1_000_000, boot: boot.clone(), closed: false, file, mark, before: None };
+        let record = Record {
+            folder,
+            epoch: epoch.clone(),
+            seq: 7,
+            at: 1_000_000,
+            boot: boot.clone(),
+            closed: false,
+            file,
+            device: Some(1),
+            mark,
+            before: None,
+        };
         let found = |change: fn(&mut Record), seq: u64, written: u64| {
             let mut record = record.clone();
             change(&mut record);
-            Found { record: Some(record), file, written, boot: boot.clone(), mark, folder, epoch: epoch.clone(), seq }
+            Found { record: Some(record), file, device: Some(1), written, boot: boot.clone(), mark, folder, epoch: epoch.clone(), seq }
         };
         let judged = |change: fn(&mut Record), seq, written| judge(&found(change, seq, written));
         assert_eq!(judged(|_| {}, 7, 1_000_000), Verdict::Same);
@@ -254,6 +293,10 @@ mod tests {
         let stopped: fn(&mut Record) = |record| (record.boot, record.closed) = (Some("b".to_owned()), true);
         assert_eq!(judged(stopped, 7, 1_000_000), Verdict::Same);
         assert!(matches!(judged(stopped, 7, 1_030_000), Verdict::Copied(_)));
+        let other_disk = Found { device: Some(2), ..found(|_| {}, 7, 1_000_000) };
+        assert!(matches!(judge(&other_disk), Verdict::Copied(_)), "the disk was copied block by block");
+        let after_a_start = Found { device: Some(2), ..found(lost_power, 7, 1_000_000) };
+        assert_eq!(judge(&after_a_start), Verdict::Same, "devices are numbered anew by each start of the machine");
         let elsewhere = Found { mark: other_mark, ..found(|_| {}, 7, 1_000_000) };
         assert!(matches!(judge(&elsewhere), Verdict::Copied(_)));
         let mut renewed = Found { mark: other_mark, ..found(|_| {}, 7, 1_000_000) };
@@ -271,18 +314,30 @@ mod tests {
         let mut head = HeadFile::open(&database).expect("opens");
         let refused = HeadFile::open(&database).err().expect("locked").to_string();
         assert!(refused.contains("another server uses it"), "{refused}");
-        let (none, file, _) = head.read().expect("reads");
+        let (none, metadata) = head.read().expect("reads");
+        let file = FileId::of(&metadata);
         assert_eq!(none, None, "it is empty");
         let mark = FolderMark::renew(place.path()).expect("makes");
         let epoch = "k".repeat(32);
         let boot = Some("b".repeat(36));
-        let mut record =
-            Record { folder: FolderId::draw(), epoch, seq: u64::MAX, at: 0, boot, closed: false, file, mark, before: Some(mark) };
+        let mut record = Record {
+            folder: FolderId::draw(),
+            epoch,
+            seq: u64::MAX,
+            at: 0,
+            boot,
+            closed: false,
+            file,
+            device: Some(u64::MAX),
+            mark,
+            before: Some(mark),
+        };
         head.write(&mut record);
         assert!(!head.is_failing);
         drop(head);
-        let (read, again, written) = HeadFile::open(&database).expect("free").read().expect("reads");
-        assert_eq!((read.as_ref(), again), (Some(&record), file));
+        let (read, metadata) = HeadFile::open(&database).expect("free").read().expect("reads");
+        let written = written(&metadata).expect("a time");
+        assert_eq!((read.as_ref(), FileId::of(&metadata)), (Some(&record), file));
         assert!(record.at.abs_diff(written) < 1_000);
         assert_eq!(fs::metadata(HeadFile::path(&database)).expect("there").len(), SIZE as u64);
     }

@@ -276,19 +276,23 @@ async fn submit(group: &mut Group, new: NewRun, now: Timestamp) -> Result<Submit
     Ok(Submitted { run, task, created: true })
 }
 
+/// A run never gets the number of another one that has events, as where the row of that one was deleted by hand.
+const INSERT: &str = "insert into runs (number, id, task, request_id, runner, prompt, status, created_at) \
+     select max(coalesce((select max(number) from runs), 0), coalesce((select max(run) from events where run is not null), 0)) + 1, \
+     ?1, ?2, ?3, ?4, ?5, ?6, ?7";
+
 /// Puts a queued run at the end of the order of acceptance, and says so in the log.
 pub(super) async fn insert_run(group: &mut Group, mut run: Run, now: Timestamp) -> Result<Run, StoreError> {
-    let made =
-        sqlx::query("insert into runs (id, task, request_id, runner, prompt, status, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-            .bind(rows::id(&run.id.0))
-            .bind(rows::id(&run.task_id.0))
-            .bind(&run.request_id)
-            .bind(&run.runner)
-            .bind(&run.prompt)
-            .bind(run.status.as_str())
-            .bind(run.created_at.0)
-            .execute(&mut group.connection)
-            .await?;
+    let made = sqlx::query(INSERT)
+        .bind(rows::id(&run.id.0))
+        .bind(rows::id(&run.task_id.0))
+        .bind(&run.request_id)
+        .bind(&run.runner)
+        .bind(&run.prompt)
+        .bind(run.status.as_str())
+        .bind(run.created_at.0)
+        .execute(&mut group.connection)
+        .await?;
     let number = made.last_insert_rowid();
     run.number = rows::unsigned(number);
     group.log(EventKind::Run, Subject { task: None, run: Some((number, run.id)) }, now, &run).await?;

@@ -205,7 +205,7 @@ async fn commit_group(group: &mut Group, waiting: &mut impl Iterator<Item = Job>
         Ok(()) => {
             // Before anybody hears of it, so that nothing that was heard of can get lost unseen.
             if let Some(head_file) = &mut group.head_file {
-                head_file.advance(group.head);
+                head_file.advance(group.head).await;
             }
             hub.publish(group.head, &events, &gone, answered);
             for (answer, result) in answers {
