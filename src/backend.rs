@@ -10,6 +10,7 @@ pub mod environment;
 pub mod identity;
 pub mod open_files;
 pub mod private_files;
+pub mod raw_json;
 pub mod rich_text;
 pub mod runner;
 pub mod space;

@@ -126,8 +126,10 @@ async fn no_route_waits_for_a_body_that_does_not_come() {
 
 #[tokio::test]
 async fn a_body_that_trickles_is_given_up_and_one_that_is_merely_slow_is_not() {
-    let server = start_with_limits(Limits { body_pause: 4 * MILLIS_100, body_time: 8 * MILLIS_100, body_rate: 10_000, ..short() }).await;
-    let send = async |parts: usize, size: usize| {
+    let limits = || Limits { body_pause: 4 * MILLIS_100, body_time: 8 * MILLIS_100, body_rate: 10_000, ..short() };
+    let server = start_with_limits(limits()).await;
+    let strict = start_with_limits(Limits { body: 10_000, ..limits() }).await;
+    let send = async |server: &Server, parts: usize, size: usize| {
         let mut stream = server.connect().await;
         let head = format!("POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\n", authorization());
         let body = format!("{{\"title\":\"slow\",\"description\":\"{}\"}}", "x".repeat(parts * size));
@@ -154,7 +156,11 @@ async fn a_body_that_trickles_is_given_up_and_one_that_is_merely_slow_is_not() {
             ((), ()) = async { tokio::join!(writing, std::future::pending()) } => unreachable!(),
         }
     };
-    let ((slow, took), (trickle, gave_up)) = tokio::join!(send(20, 10_000), send(100, 1));
+    let ((slow, took), (trickle, gave_up), (too_large, refused)) =
+        tokio::join!(send(&server, 20, 10_000), send(&server, 100, 1), send(&strict, 100, 1_000));
+    // What is over the limit earns no more time.
+    assert_eq!(too_large, "408");
+    assert!(refused < 18 * MILLIS_100 + SLACK, "{refused:?}");
     assert_eq!(slow, "201");
     assert!(took > 2 * 8 * MILLIS_100, "longer than a trickle may take: {took:?}");
     assert_eq!(trickle, "408");
@@ -169,6 +175,13 @@ async fn bodies_have_a_size_that_fits_their_route() {
         let large = server.anonymous(Method::POST, "/sign-in").body(form, format!("token={}", "x".repeat(size))).send().await;
         assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{size}");
         assert!(large.problem().contains("16384"));
+    }
+    // Who asks before sending, or announces more than anybody would wait for, is told before the first byte.
+    for fields in ["Expect: 100-continue\r\nContent-Length: 20000", "Content-Length: 20000000"] {
+        let mut stream = server.connect().await;
+        let head = format!("POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: {form}\r\nConnection: close\r\n{fields}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("writes");
+        assert_eq!(status(&answer(&mut stream).await), "413", "{fields}");
     }
     let nobody = server.anonymous(Method::POST, "/api/v1/runs").body("application/json", "x".repeat(3_000_000)).send().await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "nobody's body is not even read");

@@ -189,6 +189,27 @@ async fn a_database_elsewhere_is_made_private_and_its_folder_left_alone() {
     assert_eq!(files().map(|file| mode(&file)), [0o600; 3]);
     assert_eq!(mode(&other), 0o755);
     server.stop().await;
+    // By a link: what is written lies beside its target.
+    let target = place.path().join("target");
+    fs::rename(&database, &target).expect("moves");
+    fs::rename(other.join("the database.head"), place.path().join("head")).expect("moves");
+    symlink(&target, &database).expect("made");
+    let beside = || ["-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", target.display())));
+    let server = start().await;
+    server.submit("true").await;
+    server.kill().await;
+    beside().iter().for_each(|file| set_mode(file, 0o644));
+    start().await.stop().await;
+    let server = start().await;
+    server.submit("true").await;
+    assert_eq!(beside().map(|file| mode(&file)), [0o600; 2]);
+    server.kill().await;
+    beside().iter().for_each(|file| set_mode(file, 0o644));
+    let mut server = start().await;
+    assert_eq!(beside().map(|file| mode(&file)), [0o600; 2]);
+    server.stop().await;
+    fs::remove_file(&database).expect("removed");
+    fs::rename(&target, &database).expect("moves");
     assert!(!fs::read_to_string(&log).expect("there").contains("may write in"));
     set_mode(&other, 0o777);
     start().await.stop().await;

@@ -108,8 +108,8 @@ pub async fn fetch_page(
 ) -> Result<Packed, ApiError> {
     use crate::{
         api_context::{backend, input_id, noticed, with_status},
-        backend::space::Shortage,
-        domain::{snapshot::ConsoleSnapshot, visible_text::visible_json},
+        backend::{raw_json::raw_json, space::Shortage},
+        domain::snapshot::ConsoleSnapshot,
     };
 
     let backend = backend()?;
@@ -131,7 +131,7 @@ pub async fn fetch_page(
                     backend.runners.complete(&mut console.run);
                     console.input = input_id(&backend, &console.run);
                 }
-                let raw = visible_json(&serde_json::to_string_pretty(&snapshot.task).map_err(|_| ApiError::Failed)?);
+                let raw = raw_json(&snapshot.task).map_err(|_| ApiError::Failed)?;
                 let snapshot = TaskSnapshot { task: snapshot.task.without_output(), ..snapshot };
                 Packed::of(&TaskData { snapshot, raw, notice: noticed(&backend, &notice) })
             }

@@ -71,10 +71,19 @@ pub fn restrict_folder(folder: &Path) -> Result<(), Exposed> {
 /// # Errors
 /// [`Exposed`], where one of its files stays open to others.
 pub fn restrict_database(file: &Path, data: &Path) -> Result<(), Exposed> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
+    let beside = |file: &Path, suffix: &str| {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
-        let part = PathBuf::from(name);
+        PathBuf::from(name)
+    };
+    let mut parts: Vec<PathBuf> = ["", "-wal", "-shm", "-journal"].map(|suffix| beside(file, suffix)).into();
+    // What lies beside a link's target is the database's as well, and the server's own.
+    if is_link(file)
+        && let Ok(target) = file.canonicalize()
+    {
+        parts.extend(["-wal", "-shm", "-journal"].map(|suffix| beside(&target, suffix)));
+    }
+    for part in parts {
         if is_link(&part) {
             refuse_open_target(&part)?;
         } else if restrict(&part)? {

@@ -3,7 +3,7 @@
 //! stored, answered and sent by the API stays exact.
 //!
 //! Hidden are controls, format characters (bidirectional ones, zero width, tags, annotations), fillers, variation selectors and line
-//! separators. Kept are those that a script or an emoji needs, where it needs them: see [`joins_around`] and [`selects_after`].
+//! separators. Kept are those that a script or an emoji needs, where it needs them: see [`is_kept`].
 
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
@@ -48,7 +48,7 @@ pub fn first_line(text: &str) -> &str {
 pub fn is_hidden(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x08 | 0x0b..=0x1f | 0x7f..=0x9f | 0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f
-        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffc
         | 0x13430..=0x1343f | 0x16fe4 | 0x1bca0..=0x1bca3 | 0x1d159 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -109,10 +109,14 @@ impl BodyLimit {
         BodyLimit { limits: limits.clone(), most: limits.body }
     }
 
+    fn too_large(&self) -> Problem {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have at most {} bytes here", self.most))
+    }
+
     /// When a body that began at `begin` must be complete, as far as it has come, and when the next
-    /// part of it must be there.
+    /// part of it must be there. What is over the limit earns no time.
     fn deadline(&self, begin: Instant, received: usize) -> Instant {
-        let earned = Duration::from_millis(received as u64 * 1000 / u64::from(self.limits.body_rate.max(1)));
+        let earned = Duration::from_millis(received.min(self.most) as u64 * 1000 / u64::from(self.limits.body_rate.max(1)));
         (begin + self.limits.body_time + earned).min(Instant::now() + self.limits.body_pause)
     }
 }
@@ -123,6 +127,11 @@ pub async fn limit_body(State(limit): State<BodyLimit>, request: Request, next: 
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
         return next.run(Request::from_parts(parts, body)).await;
+    }
+    let least = body.size_hint().lower();
+    // Who asks before sending, or says that it is more than would be thrown away, is told at once.
+    if least > limit.most as u64 && (parts.headers.contains_key(header::EXPECT) || least > DISCARDED as u64) {
+        return limit.too_large().into_response();
     }
     match read(body, &limit).await {
         Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
@@ -154,8 +163,7 @@ async fn read(mut body: Body, limit: &BodyLimit) -> Result<Bytes, Problem> {
         }
     }
     if length > limit.most {
-        let detail = format!("a body may have at most {} bytes here", limit.most);
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        return Err(limit.too_large());
     }
     Ok(read.freeze())
 }
