@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 mod context;
 pub mod data_dir;
+pub mod database_files;
 pub mod drafts;
 pub mod environment;
 pub mod identity;

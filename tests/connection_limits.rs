@@ -1,6 +1,8 @@
 //! What one client can take of the server before anything is known of it: size, time and number, on every route and over real sockets.
 //! The limits are small here, so that nothing is waited for but the server.
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/routes.rs"]
 mod routes;
 #[path = "support/server.rs"]
@@ -9,15 +11,12 @@ mod server;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use kontasks::http::Limits;
+use program::Program;
 use server::{Server, TOKEN, start_with_limits};
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Command,
     task::JoinSet,
 };
 
@@ -340,18 +339,7 @@ fn peak(process: u32) -> u64 {
 #[tokio::test]
 async fn two_hundred_megabytes_of_heads_take_no_such_memory() {
     let data = tempfile::tempdir().expect("a folder");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kontasks"))
-        .args(["serve", "--addr", "127.0.0.1:0", "--data"])
-        .arg(data.path())
-        .env_remove("KONTASKS_DATABASE")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let first = lines.next_line().await.expect("reads").expect("a first line");
-    let address = first.strip_prefix("Kontasks listens on http://").expect("its words").to_owned();
+    let Program { mut child, address } = Program::start(data.path(), "127.0.0.1:0").await;
     let process = child.id().expect("it runs");
     let before = peak(process);
     // Without an end, so that they are held, and with one, so that what they have filled could be kept.

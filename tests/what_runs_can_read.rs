@@ -16,12 +16,8 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    process::Stdio,
 };
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::Command,
-};
+use tokio::process::Command;
 
 /// The processes of which a file in `/proc` contains that text, with the file. This one does not
 /// count.
@@ -123,26 +119,16 @@ impl Nobody {
     }
 
     async fn serve(&self) -> Program {
-        let mut child = Command::new("setpriv")
+        let mut command = Command::new("setpriv");
+        command
             .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
             .arg(self.place.path().join("kontasks"))
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(&self.data)
             .arg("--config")
             .arg(self.place.path().join("config"))
-            .env("KONTASKS_TOKEN", TOKEN)
-            .env("HOME", self.place.path().join("home"))
-            .env("SHELL", "/bin/sh")
-            .env_remove("KONTASKS_DATABASE")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first = lines.next_line().await.expect("reads").expect("a first line");
-        let address = first.strip_prefix("Kontasks listens on http://").expect("its words").to_owned();
-        Program { child, address }
+            .env("HOME", self.place.path().join("home"));
+        Program::of(command).await
     }
 }
 

@@ -7,7 +7,8 @@ import { EventSource, type FetchLike } from "eventsource";
 import { createParser } from "eventsource-parser";
 import { expect, test as base } from "../fixtures";
 import type { Server } from "../support/server";
-import { Wire, random } from "../support/wire";
+import { random } from "../support/random";
+import { Wire } from "../support/wire";
 
 /** What a client has read of a run. */
 interface Copy {

@@ -6,21 +6,11 @@ import { LOST, expect, test } from "../fixtures";
 import type { Run, Task } from "../support/api";
 import { expectLikeReloaded, settled } from "../support/outline";
 import { live } from "../support/pages";
+import { drawing } from "../support/random";
 import type { Server } from "../support/server";
 
 const rounds = Number(process.env.SAME_ROUNDS ?? 1);
 const STEPS = Number(process.env.SAME_STEPS ?? 16);
-
-/** Numbers from 0 up to, but not including, `below`; the same ones for the same seed (mulberry32). */
-function drawing(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** One fetch of a page's data by its code, which is held, refused or let through. */
 const PAGE_DATA = "**/actions/page*";

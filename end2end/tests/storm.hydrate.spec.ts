@@ -3,22 +3,12 @@
 import type { Page } from "@playwright/test";
 import { LOST, expect, test } from "../fixtures";
 import { allLines, line, live, theConsole } from "../support/pages";
+import { drawing } from "../support/random";
 import { ToldRun } from "../support/told";
 
 const first = Number(process.env.CHAOS_SEED ?? 4);
 const rounds = Number(process.env.CHAOS_BROWSER_ROUNDS ?? 1);
 const STEPS = 14;
-
-/** Numbers from 0 up to, but not including, `below`; the same ones for the same seed (mulberry32). */
-function drawing(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** Waits until the page's own code has taken over. What is cut off while that is being loaded stays the page that the server wrote. */
 async function ready(page: Page): Promise<void> {

@@ -2,6 +2,7 @@
 //! there by something else than the server that kept them. A copy of a folder is another folder; so
 //! is one that a backup was laid over.
 
+use super::database_files::beside;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::{self, Display},
@@ -156,9 +157,7 @@ impl Presence {
 
     /// Of a database that is open, with its write-ahead log, which lies beside the target of a link.
     pub(super) fn of_database(path: &Path) -> Self {
-        let mut log = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
-        log.push("-wal");
-        let log = PathBuf::from(log);
+        let log = beside(&path.canonicalize().unwrap_or_else(|_| path.to_owned()), "-wal");
         let id = Self::look(&log).ok();
         let mut presence = Self::of(path);
         presence.0.push(Place { path: log, id });

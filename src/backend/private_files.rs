@@ -2,6 +2,7 @@
 //! something was created by an earlier version or changed since. What is created from now on is
 //! private by the process's `umask.rs`.
 
+use super::database_files::beside;
 use std::{
     fs::{self, File, Metadata, Permissions},
     io,
@@ -71,11 +72,6 @@ pub fn restrict_folder(folder: &Path) -> Result<(), Exposed> {
 /// # Errors
 /// [`Exposed`], where one of its files stays open to others.
 pub fn restrict_database(file: &Path, data: &Path) -> Result<(), Exposed> {
-    let beside = |file: &Path, suffix: &str| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
     let mut parts: Vec<PathBuf> = ["", "-wal", "-shm", "-journal"].map(|suffix| beside(file, suffix)).into();
     // What lies beside a link's target is the database's as well, and the server's own.
     if is_link(file)

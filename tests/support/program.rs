@@ -32,11 +32,14 @@ impl Program {
 
     /// Started from that file by a shell that does something else first.
     pub async fn start_file(file: &Path, before: &str, data: &Path, address: &str) -> Self {
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
-            .arg(file)
-            .args(["serve", "--addr", address, "--data"])
-            .arg(data)
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(file).args(["serve", "--addr", address, "--data"]).arg(data);
+        Self::of(command).await
+    }
+
+    /// Started by that command; it listens when this is back.
+    pub async fn of(mut command: Command) -> Self {
+        let mut child = command
             .env("KONTASKS_TOKEN", TOKEN)
             .env("SHELL", "/bin/sh")
             .env_remove("KONTASKS_DATABASE")

@@ -7,10 +7,12 @@
 //! for the database is synced first.
 
 use super::error::StoreError;
-use crate::backend::identity::{FileId, FolderId, FolderMark};
+use crate::backend::{
+    database_files::beside,
+    identity::{FileId, FolderId, FolderMark},
+};
 use serde::{Deserialize, Serialize};
 use std::{
-    ffi::OsString,
     fs::{self, File, Metadata, TryLockError},
     io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
@@ -125,9 +127,7 @@ pub(super) struct HeadFile {
 impl HeadFile {
     /// Where it lies: beside the database.
     pub(super) fn path(database: &Path) -> PathBuf {
-        let mut name = OsString::from(database.as_os_str());
-        name.push(".head");
-        name.into()
+        beside(database, ".head")
     }
 
     /// Opens it, makes it where it is missing, and takes the lock that keeps every other server off
@@ -223,11 +223,7 @@ fn millis(since: Duration) -> u64 {
 /// destroy it. Where the lock of [`HeadFile::open`] is held, nobody else writes to them. True where
 /// there was something to do.
 pub(super) fn unshare(database: &Path) -> io::Result<bool> {
-    let beside = |suffix: &str| {
-        let mut name = OsString::from(database.as_os_str());
-        name.push(suffix);
-        PathBuf::from(name)
-    };
+    let beside = |suffix| beside(database, suffix);
     let mut has_changed = false;
     for path in [database.to_owned(), beside("-wal"), beside("-journal"), HeadFile::path(database)] {
         if fs::metadata(&path).is_ok_and(|metadata| metadata.nlink() > 1) {
